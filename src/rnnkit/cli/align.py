@@ -72,7 +72,7 @@ def align(
 
 
 def _sound_and_text(run: Path, file: str | None, text: str | None, data: Path | None) -> tuple[Path, str | None]:
-    """Return the recordings, which are named by position or by --data, and the text, which stands behind them.
+    """Return the recordings, which are named by position or by --data, and the text, which stands after them.
 
     Raises:
         ConfigError: none are named, or some in each way.

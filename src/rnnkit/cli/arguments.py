@@ -102,7 +102,7 @@ Out = Annotated[Path | None, typer.Option(help="The new run's folder, new or emp
 
 TARGET_PATH = "data.target_path"  # as `rnnkit train translate` calls the second of two parallel files
 
-# Short option → the last part of the name of the setting that it changes, whatever group that is in; or the whole name.
+# Short option → the last part of the name of the setting that it changes, in any group; or the whole name.
 SHORT = {
     "--epochs": "epochs",
     "--batch-size": "batch_size",

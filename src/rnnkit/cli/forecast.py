@@ -128,7 +128,7 @@ def read_series(predictor: ForecastPredictor, request: DataRequest) -> Iterator[
 
 
 def findings_of(predictor: ForecastPredictor, series: TimeSeries) -> list[str]:
-    """Return the findings of series without what a warning of the preprocessing has told."""
+    """Return the findings of series without those that a warning of the preprocessing has reported."""
     warned = None if predictor.preprocessing.joined else series.joined
     return [one for one in series.findings if one != warned]
 

@@ -88,7 +88,7 @@ def generate(
         "min_p": min_p,
         "repetition_penalty": repetition_penalty,
     }
-    # A text that goes on has its seed; several need one each. At temperature 0 nothing is drawn.
+    # A continued text has its seed; several need one each. At temperature 0 nothing is drawn.
     drawn = seed is None and temperature != 0 and (before is None or count > 1)
     first = secrets.randbits(31) if drawn else seed
     for number in range(count):
@@ -139,7 +139,7 @@ def _load(path: Path, model: TokenModel, tokenizer: Tokenizer) -> GenerationStat
 
 
 def _prompt_ids(prompt: str | None, found: TextModel, state: GenerationState | None) -> list[int] | None:
-    """Return the ids of a prompt, with what every text begins behind; None goes on from the state alone."""
+    """Return the ids of a prompt, after those that every text begins with; None continues from the state alone."""
     from ..data.text.report import unknown_sentence
 
     tokenizer = found.tokenizer

@@ -1,7 +1,7 @@
 """``rnnkit``: the verbs, and what becomes of errors.
 
 Exit codes: 0 done; 1 some inputs could not be used; 2 a mistake in what was asked, named in one message;
-130 stopped by Ctrl-C. ``RNNKIT_DEBUG=1`` shows the traceback behind a message.
+130 stopped by Ctrl-C. ``RNNKIT_DEBUG=1`` shows the traceback of a message.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ def was_restarted() -> bool:
 
 
 def check_restartable(out: Path | None, restartable: bool, *, resumed: bool) -> bool:
-    """Return whether a run goes on where its folder says that it has begun: as asked, or since torchrun may restart it.
+    """Return whether a run that has begun resumes: because it was asked to, or because torchrun may restart it.
 
     Args:
         out: the folder; None: none was named.
@@ -84,7 +84,7 @@ def has_begun(file: Path) -> bool:
 
 @contextmanager
 def member(device: str, again: str) -> Iterator[None]:
-    """Join the processes that torchrun started for a block that trains, and end this one after it, whatever happens.
+    """Join the processes that torchrun started for a block that trains, and always end this one after it.
 
     Args:
         device: the setting of the recipe.

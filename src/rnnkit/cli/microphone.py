@@ -64,7 +64,7 @@ class Microphone:
                 yield samples[:, 0]
 
     def close(self) -> None:
-        """Tell how often sound was lost."""
+        """Report how often sound was lost."""
         if self._lost > 1:
             typer.echo(f"sound was lost {self._lost} times", err=True)
 

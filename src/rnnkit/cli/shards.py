@@ -197,7 +197,7 @@ def _bytes(text: str) -> int:
 
 
 def _again(typed: Sequence[str]) -> str:
-    """Return the command that goes on: what was typed, but for what would begin anew."""
+    """Return the command that resumes: what was typed, without what would start again."""
     return shlex.join(["rnnkit", "shards", "make", *(word for word in typed if word != "--overwrite")])
 
 

@@ -144,7 +144,7 @@ def _begin(name: str, chosen: Recipe, out: Path | None) -> None:
 
 
 def _same(folder: Path, name: str, chosen: Recipe) -> Recipe:
-    """Return the recipe of a run that goes on where it is one of the same settings.
+    """Return the recipe of a resumed run if its settings are the same.
 
     Raises:
         RunFolderError: it is another recipe's.
@@ -206,7 +206,7 @@ def _resume(folder: Path, stored: Recipe, chosen: Recipe) -> None:
 
 @contextmanager
 def _going_on(folder: Path, chosen: Recipe) -> Iterator[Path]:
-    """Open the folder of a run that goes on."""
+    """Open the folder of a resumed run."""
     from ..runs.folders import check_complete
 
     try:

@@ -154,7 +154,7 @@ def _live(
     *,
     as_json: bool,
 ) -> None:
-    """Tell words as they are recognised in samples that come, of the microphone or a pipe, and how fast that went."""
+    """Print words as they are recognised in samples of the microphone or a pipe, and how fast that was."""
     wanted = transcriber.rate if rate is None else rate
     chunks: Any
     if heard:

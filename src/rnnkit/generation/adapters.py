@@ -16,7 +16,7 @@ from .protocol import Session, Step, TokenModel, check_step
 Tensor = torch.Tensor
 _CHUNK = ("forward_chunk", "initial_state")
 _DECODER = ("encode", "decode_step")
-_FEW_STEPS = 8  # a stream takes so many in less time than a call, which packs the weights anew
+_FEW_STEPS = 8  # a stream takes so many in less time than a call, which packs the weights again
 
 
 def token_model(model: Any) -> TokenModel:
@@ -27,11 +27,11 @@ def token_model(model: Any) -> TokenModel:
     Args:
         model: a :class:`TokenModel`; or a module of token ids with ``initial_state(batch)`` and
             ``forward_chunk(x, state, lengths=) -> (logits [B, T, V], state)``, such as a
-            :class:`rnnkit.SequenceTagger` behind a ``torch.nn.Embedding``. With a ``stream(batch)`` such as its, single
+            :class:`rnnkit.SequenceTagger` after a ``torch.nn.Embedding``. With a ``stream(batch)`` such as its, single
             steps take the least time. The module computes as in evaluation mode; its own mode stays.
 
     Raises:
-        ConfigError: it is none of these, cannot go on from a state, or puts out no logits.
+        ConfigError: it is none of these, cannot continue from a state, or outputs no logits.
 
     Example:
         >>> import rnnkit
@@ -65,7 +65,7 @@ def encoded(model: Any, x: Tensor, lengths: Any = None) -> TokenModel:
         model: a module with two methods. ``encode(x, lengths) -> (state, memory)`` reads the sources: `state` starts
             the decoder, and `memory` (tensors with the batch as first axis, nested in tuples, or None) stays as it is,
             such as the encoder's outputs. ``decode_step(ids [B], state, memory) -> (logits [B, V], state)`` is one
-            step of the decoder; it may return the attention weights [B, S] behind these. The batch axis of `state` is
+            step of the decoder; it may return the attention weights [B, S] after these. The batch axis of `state` is
             ``model.state_batch_axis``, 1 where it has none.
         x: the sources [B, S] or [B, S, I].
         lengths: valid steps of each source [B]; None: all are valid.

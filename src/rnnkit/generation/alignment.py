@@ -29,7 +29,7 @@ class Aligned:
 
     Attributes:
         token: its id.
-        start, end: its first frame, and the frame behind its last.
+        start, end: its first frame, and the frame after its last.
         confidence: the largest probability that the network gave it in one of these frames.
 
     Example:
@@ -44,11 +44,11 @@ class Aligned:
 
 
 def align(log_probs: Any, tokens: Sequence[int], *, blank: int = 0) -> list[Aligned]:
-    """Find the likeliest path of CTC that is a known text, by the Viterbi algorithm over its lattice.
+    """Find the most probable path of CTC that is a known text, by the Viterbi algorithm over its lattice.
 
         δ_t(s) = ln y_t(l_s) + max(δ_{t−1}(s), δ_{t−1}(s − 1), [l_s no blank and l_s ≠ l_{s−2}] δ_{t−1}(s − 2))
 
-    l is the text with a blank before, between and behind its tokens (Graves et al. 2006). The time and the memory are
+    l is the text with a blank before, between and after its tokens (Graves et al. 2006). The time and the memory are
     those of T × S steps.
 
     Args:
@@ -142,7 +142,7 @@ def _checked(tokens: Sequence[int], size: int, blank: int) -> list[int]:
 
 
 def _viterbi(values: Frames, ids: Sequence[int], blank: int) -> Any:
-    """Return the state of each frame on the likeliest path, [T]."""
+    """Return the state of each frame on the most probable path, [T]."""
     size = 2 * len(ids) + 1
     labels = np.full(size, blank)
     labels[1::2] = ids

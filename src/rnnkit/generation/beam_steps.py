@@ -63,7 +63,7 @@ class BeamSteps:
         """Read the prompts; row i is of source ``index[i]``."""
         model = self.model
         if len(index) <= _FEW_ROWS and all(len(row) == 1 for row in prompts):
-            # In all rows at once: by the session that goes on, whose weights the next steps read, too.
+            # All rows in one step of the session that continues, because the next steps read its weights, too.
             self.session = model.session(len(index), model.reorder(model.initial_state(len(prompts)), index))
             self.logits = self.session.step(torch.tensor([row[0] for row in prompts], device=self.device)[index])
             self.attention = self.session.attention
@@ -132,9 +132,9 @@ class BeamSteps:
         return found if any(found) else None
 
     def _best(self, length: int, bans: list[set[int]] | None) -> tuple[list[list[float]], list[list[int]]]:
-        """The likeliest continuations of each source, and their places in [width, V].
+        """The most probable continuations of each source, and their places in [width, V].
 
-        They are so many that, whatever ends or is banned, `width` others are among them.
+        There are enough of them to leave `width` others beside all that end or are banned.
         """
         settings, width = self.settings, self.settings.width
         never = settings.forbidden_ids + (settings.end if length <= settings.min_tokens else ())
@@ -214,7 +214,7 @@ class BeamSteps:
             found = self.finished[source]
             over = settings.early_end and len(found) >= settings.width
             if not over and len(found) >= settings.n_best:
-                # ln p only falls, so nothing that goes on gets a higher score than this.
+                # ln p only falls, so no continuation gets a higher score than this.
                 worst = sorted((one.score for one in found), reverse=True)[settings.n_best - 1]
                 over = worst >= self.scores[place][0] / settings.norm(settings.max_tokens)
             if not over and length == settings.max_tokens:
@@ -253,7 +253,7 @@ class BeamSteps:
                 )
 
     def _padding_of(self, index: Tensor, steps: int) -> Tensor | None:
-        """Bool [rows, S], true behind the end of each row's source."""
+        """Bool [rows, S], true after the end of each row's source."""
         lengths = self.model.source_lengths
         if lengths is None:
             return None

@@ -1,4 +1,4 @@
-"""Beam search: the likeliest sequences, approximately."""
+"""Beam search: the most probable sequences, approximately."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ def beam_search(
         lp(y) = ((5 + |y|) / (5 + 1))^α
         cp(x, y) = β Σ_i ln min(Σ_j a_ij, 1),  a_ij the attention of token j to step i of the source
 
-    At each step the `width` best continuations that do not end go on, by ln p. One that ends, and is among the `width`
-    best of all, is a finished hypothesis. |y| counts the end. With ``width=1`` this is greedy decoding. As in the
-    usual implementations, and other than in the paper, scores do not prune during the search.
+    At each step the `width` best continuations by ln p that do not end are kept. One that ends, and is among the
+    `width` best of all, is a finished hypothesis. |y| counts the end. With ``width=1`` this is greedy decoding. Unlike
+    the paper, and like the usual implementations, scores do not prune during the search.
 
     Legend: B batch, S steps of a source, V vocabulary.
 

@@ -3,7 +3,7 @@
     ln p_joint(c | y) = (1 − γ) ln p_attention(c | y) + γ (ln ψ(y c) − ln ψ(y))
 
 ψ(y) is the probability that CTC's labelling begins with y, and ψ(y end) that it is y. CTC goes forward through the
-utterance alone, which keeps attention from leaving words out and from telling them twice. With n_t(y) and b_t(y) the
+utterance alone, which keeps attention from omitting words and from repeating them. With n_t(y) and b_t(y) the
 sums over the paths of y through t steps that end with its last token, and with a blank:
 
     φ_t(y, c) = b_{t−1}(y) + [c ≠ last of y] n_{t−1}(y)
@@ -33,7 +33,7 @@ class CTCPrefix(NamedTuple):
     """What CTC knows of the tokens so far, in float64.
 
     Attributes:
-        paths: ln n_t, and behind it ln b_t, of all steps [B, 2, T + 1]; step 0 is before the first.
+        paths: ln n_t, and after it ln b_t, of all steps [B, 2, T + 1]; step 0 is before the first.
         total: ln ψ [B].
         token: the last token [B]; the blank before the first.
     """
@@ -47,7 +47,7 @@ def begin_prefix(log_probs: Tensor, blank: int) -> CTCPrefix:
     """Return what CTC knows before the first token.
 
     Args:
-        log_probs: ln q [B, T, V], float64; behind a row's end the blank alone has a probability.
+        log_probs: ln q [B, T, V], float64; after a row's end the blank alone has a probability.
         blank: its id.
     """
     blanks = torch.nn.functional.pad(log_probs[..., blank].cumsum(1), (1, 0))
@@ -61,7 +61,7 @@ def extend_prefix(prefix: CTCPrefix, ids: Tensor, log_probs: Tensor, blank: int)
     Args:
         prefix: before it.
         ids: tokens [B].
-        log_probs, blank: as of `begin_prefix`.
+        log_probs, blank: as in `begin_prefix`.
     """
     own = log_probs.gather(2, ids[:, None, None].expand(-1, log_probs.shape[1], 1))[..., 0]
     phi = torch.where((ids == prefix.token)[:, None], prefix.paths[:, 1, :-1], prefix.paths.logsumexp(1)[:, :-1])
@@ -77,7 +77,7 @@ def following_tokens(prefix: CTCPrefix, log_probs: Tensor, end: int) -> Tensor:
 
     Args:
         prefix: of y.
-        log_probs: as of `begin_prefix`.
+        log_probs: as in `begin_prefix`.
         end: the id that ends a text.
     """
     every = prefix.paths.logsumexp(1)

@@ -6,8 +6,9 @@ keeps the sum of both kinds:
     b'(p) = (b(p) + n(p)) y(blank)
     n'(p) = n(p) y(last of p) + (b(q) + [last of q ≠ last of p] n(q)) y(last of p),   p = q and its last token
 
-It also keeps the likeliest path of both kinds, which has the times of the tokens. Sums are numbers between 0 and 1 of
-the likeliest prefix's, with the logarithm of the scale beside them: two products take less time than a logarithm.
+It also keeps the most probable path of both kinds, which has the times of the tokens. Sums are numbers between 0 and 1
+of the most probable prefix's, with the logarithm of the scale beside them: two products take less time than a
+logarithm.
 
 Legend: T frames, V tokens, blank included.
 """
@@ -27,12 +28,12 @@ if TYPE_CHECKING:
     from .ctc_results import Frames
     from .ctc_scoring import TextScorer, TextState
 
-# A token's first frame, the frame behind its last, its largest probability, and the tokens before: (…, link or None).
+# A token's first frame, the frame after its last, its largest probability, and the tokens before: (…, link or None).
 Link = Any
 _NEVER = -math.inf
 _MADE_UP = 5.0
 _SETTLING = 16  # frames after which tokens are settled
-_FORGET = 1_000  # prefixes after which those that nothing goes on from are dropped
+_FORGET = 1_000  # prefixes after which those without a continuation are dropped
 
 
 class Prefix:
@@ -69,7 +70,7 @@ class Prefix:
     frame: int  # in which the next values were begun
     blank: float  # b
     last: float  # n
-    blank_path: float  # ln p of the likeliest path of both kinds, and its times
+    blank_path: float  # ln p of the most probable path of both kinds, and its times
     last_path: float
     blank_link: Link
     last_link: Link
@@ -90,7 +91,7 @@ class Prefix:
         self.blank_link = self.last_link = None
 
     def tokens(self) -> list[int]:
-        """Return the labelling behind the root."""
+        """Return the labelling after the root."""
         found, at = [], self
         while at.parent is not None:
             found.append(at.token)
@@ -98,21 +99,21 @@ class Prefix:
         return found[::-1]
 
     def begins_with(self, prefix: Prefix) -> bool:
-        """Return whether this prefix is another one, or goes on from it."""
+        """Return whether this prefix equals another one, or continues it."""
         at: Prefix | None = self
         while at is not None and at.depth > prefix.depth:
             at = at.parent
         return at is prefix
 
     def best_path(self) -> tuple[float, Link]:
-        """Return ln p of the likeliest path, and the times on it."""
+        """Return ln p of the most probable path, and the times on it."""
         if self.blank_path >= self.last_path:
             return self.blank_path, self.blank_link
         return self.last_path, self.last_link
 
 
 def _longer(link: Link, frame: int, share: float) -> Link:
-    """Return the times of a path whose last token goes on in a frame; None: it has no token."""
+    """Return the times of a path whose last token continues in a frame; None: it has no token."""
     if link is None:
         return None
     begin, _, sure, before = link
@@ -132,27 +133,27 @@ def _first(link: Link, count: int) -> Link:
 
 
 class BeamCore:
-    """Follows the likeliest prefixes frame by frame.
+    """Follows the most probable prefixes frame by frame.
 
     Args:
         blank: the id of the blank.
-        width: prefixes that go on from a frame.
+        width: prefixes that are kept after each frame.
         margin: tokens whose log-probability lies that far below the frame's largest are not tried; None: all are.
-        most_tokens: the likeliest tokens of a frame that are tried; None: all.
+        most_tokens: the most probable tokens of a frame that are tried; None: all.
         beam_margin: prefixes whose score lies that far below the best are dropped; None: none is.
         scorer: what scores texts; None: nothing does.
         separators: tokens that are nothing but a boundary of words. One at a boundary changes no text, so it is no
             token more.
-        settle_after: prefixes that differ from the best in a token that began so many frames ago are dropped; None:
-            none is. What is settled leaves the tree, so the work does not grow with the utterance.
+        settle_after: prefixes that differ from the best in a token that began this number of frames ago are dropped;
+            None: none is. What is settled leaves the tree, so the work does not grow with the utterance.
 
     Attributes:
         frames: that were read.
         log_scale: ln of the scale of the sums.
-        active: the prefixes that go on, the best first.
+        active: the prefixes that are continued, the best first.
         root: the prefix that all begin with.
         settled: the tokens of the root.
-        settled_times: of each of these its first frame, the frame behind its last, its largest probability.
+        settled_times: of each of these its first frame, the frame after its last, its largest probability.
     """
 
     def __init__(
@@ -204,7 +205,7 @@ class BeamCore:
                 tried[frame, np.argpartition(-own, most - 1)[:most]] = True
         frames, tokens = np.nonzero(tried)
         values = log_probs[frames, tokens]
-        order = np.lexsort((-values, frames))  # the likeliest first
+        order = np.lexsort((-values, frames))  # the most probable first
         frames, tokens, values = frames[order], tokens[order], values[order]
         ends = np.searchsorted(frames, np.arange(len(log_probs)), "right").tolist()
         every = list(zip(tokens.tolist(), values.tolist(), np.exp(values).tolist(), strict=True))
@@ -219,7 +220,7 @@ class BeamCore:
         Args:
             row: the log-probabilities of all tokens, [V].
             largest: the largest of them.
-            tried: id, log-probability and probability of the tokens that may follow, the likeliest first.
+            tried: id, log-probability and probability of the tokens that may follow, the most probable first.
         """
         frame, exp = self.frames, math.exp
         log_blank = float(row[self.blank])
@@ -250,7 +251,7 @@ class BeamCore:
                 for token, value, share in tried:
                     if value < needed:  # too far below the best, and so are the others
                         break
-                    if token == last:  # only behind a blank, else it is the same token
+                    if token == last:  # only after a blank, else it is the same token
                         if token in self.separators:
                             self._stay(prefix, value, share)
                             continue
@@ -279,7 +280,7 @@ class BeamCore:
         self._choose(candidates, log_blank)
 
     def _stay(self, prefix: Prefix, value: float, share: float) -> None:
-        """Let a prefix that ends with a boundary of words stay as it is behind another one."""
+        """Let a prefix that ends with a boundary of words stay as it is after another one."""
         prefix.next_last += prefix.blank * share
         reached = prefix.blank_path + value
         if reached > prefix.next_last_path:
@@ -302,7 +303,7 @@ class BeamCore:
         return child
 
     def _choose(self, candidates: list[Prefix], log_blank: float) -> None:
-        """Let the best prefixes go on, with the values of this frame."""
+        """Continue the best prefixes with the values of this frame."""
         log = math.log
         ranked = [
             (log(total) + one.score, at)
@@ -355,7 +356,7 @@ class BeamCore:
             one.last_link = _first(one.last_link, one.depth - best.depth)
 
     def _forget(self) -> None:
-        """Drop the prefixes that no active one goes on from."""
+        """Drop the prefixes that no active one continues."""
         self._made = 0
         kept: dict[int, Prefix] = {}
         for prefix in self.active:
@@ -368,7 +369,7 @@ class BeamCore:
             one.children = {token: child for token, child in children.items() if id(child) in kept} or None
 
     def common(self) -> Prefix:
-        """Return the longest prefix that all active ones begin with, which stays whatever follows."""
+        """Return the longest prefix that all active ones begin with, which no later frame can change."""
         found = self.active[0]
         for other in self.active[1:]:
             while found is not other:

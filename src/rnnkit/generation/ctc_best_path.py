@@ -1,4 +1,4 @@
-"""The likeliest path of CTC, frame by frame: repetitions are one token, and blanks are none (Graves et al. 2006).
+"""The most probable path of CTC, frame by frame: repetitions are one token, and blanks are none (Graves et al. 2006).
 
 Legend: T frames, V tokens, blank included.
 """
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class GreedyCore:
-    """Collects the tokens of the likeliest path.
+    """Collects the tokens of the most probable path.
 
     Args:
         blank: the id of the blank.
@@ -47,7 +47,7 @@ class GreedyCore:
         largest = np.exp(np.maximum.reduceat(values, begins)).tolist()
         ends = [*begins[1:], len(best)]
         for begin, end, sure, token in zip(begins, ends, largest, best[begins].tolist(), strict=True):
-            if token != self.blank and token == self.last and begin == 0:  # goes on from the frames before
+            if token != self.blank and token == self.last and begin == 0:  # continues from the frames before
                 self.times[-1] = (self.times[-1][0], self.frames + end)
                 self.confidences[-1] = max(self.confidences[-1], sure)
             elif token != self.blank:
@@ -70,7 +70,7 @@ class GreedyCore:
         )
 
     def state_dict(self) -> dict[str, Any]:
-        """Return JSON values that `load_state_dict` goes on from."""
+        """Return JSON values that `load_state_dict` continues from."""
         return {
             "tokens": list(self.tokens),
             "times": [list(time) for time in self.times],
@@ -81,7 +81,7 @@ class GreedyCore:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from what `state_dict` returned."""
+        """Continue from what `state_dict` returned."""
         self.tokens = [int(one) for one in state["tokens"]]
         self.times = [(int(begin), int(end)) for begin, end in state["times"]]
         self.confidences = [float(one) for one in state["confidences"]]
@@ -89,7 +89,7 @@ class GreedyCore:
 
 
 def ctc_greedy(log_probs: Any, *, blank: int = 0, tokenizer: Tokens | None = None) -> Decoded:
-    """Decode the likeliest path π of CTC (Graves et al. 2006, best path decoding).
+    """Decode the most probable path π of CTC (Graves et al. 2006, best path decoding).
 
         π_t = argmax_k y_t(k),   tokens = π without repetitions, then without blanks
 

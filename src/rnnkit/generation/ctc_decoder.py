@@ -27,9 +27,10 @@ class CTCDecoder:
     settings are those of `ctc_beam_search`, but for:
 
     Args:
-        width: hypotheses that are followed; None: the likeliest path alone, as `ctc_greedy` finds it.
-        settle_after: hypotheses that differ from the best in a token that began so many frames ago are dropped, so that
-            the first tokens become stable, and the work of a frame does not grow with the utterance; None: none is.
+        width: hypotheses that are followed; None: the most probable path alone, as `ctc_greedy` finds it.
+        settle_after: hypotheses that differ from the best in a token that began this number of frames ago are dropped,
+            so that the first tokens become stable, and the work of a frame does not grow with the utterance; None: none
+            is.
 
     Raises:
         ConfigError: a setting is outside its range, or needs a tokenizer or a width.
@@ -170,7 +171,7 @@ class CTCDecoder:
         )
 
     def state_dict(self) -> dict[str, Any]:
-        """Return JSON values from which a decoder of the same settings goes on, the tokens so far among them."""
+        """Return JSON values from which a decoder of the same settings continues; they include the tokens so far."""
         core = self._core
         if isinstance(core, GreedyCore):
             return {"kind": "greedy", **core.state_dict()}
@@ -195,7 +196,7 @@ class CTCDecoder:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from what `state_dict` of a decoder with the same settings returned.
+        """Continue from what `state_dict` of a decoder with the same settings returned.
 
         Raises:
             DataError: the values are none of such a decoder.
@@ -256,7 +257,7 @@ def ctc_beam_search(
     most_tokens: int | None = _TRIED,
     beam_margin: float | None = 15.0,
 ) -> list[Decoded]:
-    """Search for the texts that the frames of CTC make likeliest, with what is known of the language.
+    """Search for the texts that the frames of CTC make most probable, with what is known of the language.
 
         score(tokens) = ln Σ_π Π_t y_t(π_t) + α ln p_lm(text) + β |words| − u |unknown words| + Σ bonuses of hot words
 
@@ -280,11 +281,11 @@ def ctc_beam_search(
             where the word turns out another.
         whole_sentences: whether the model scores the beginning and the end of a sentence, too.
         token_margin: tokens whose log-probability is that far below the frame's largest are not tried; None: all are.
-        most_tokens: tokens that are tried in a frame, the likeliest; None: all.
+        most_tokens: tokens that are tried in a frame, the most probable; None: all.
         beam_margin: hypotheses whose score is that far below the best are dropped; None: none is.
 
     Returns:
-        The hypotheses, the best first. Times and confidences are those of the likeliest path of each.
+        The hypotheses, the best first. Times and confidences are those of the most probable path of each.
 
     Raises:
         ShapeError: log_probs has another shape.

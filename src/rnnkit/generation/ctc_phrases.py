@@ -74,7 +74,7 @@ class PhraseTree:
         return self._partial[state]
 
     def step(self, state: int, letter: str) -> tuple[int, float] | None:
-        """Return the state behind a letter, and the bonuses of the phrases that end; None: no phrase goes on so.
+        """Return the state after a letter, and the bonuses of the phrases that end; None: no phrase continues with it.
 
         Args:
             state: `begin`, or what this returned.
@@ -99,7 +99,7 @@ class PhraseTree:
         return self._number(frozenset(found)), gained
 
     def ends(self, state: int) -> bool:
-        """Return whether a text may end here: behind a whole phrase, or before the first."""
+        """Return whether a text may end here: after a whole phrase, or before the first."""
         return any(node == 0 or self._bonus[node] is not None for node in self._sets[state])
 
 

@@ -29,14 +29,14 @@ class Decoded:
 
     Attributes:
         tokens: the ids, without blanks and, of CTC, without repetitions.
-        times: of each token its first frame, and the frame behind its last, on the likeliest path; a transducer tells a
-            token in a single frame.
+        times: of each token its first frame, and the frame after its last, on the most probable path; a transducer
+            emits a token in a single frame.
         score: what hypotheses are ordered by: `log_probability` and what model, words and hot words add.
         confidences: of each token a probability: of CTC the largest that the network gave it in one of its frames, else
             that at its place, given the tokens before it.
-        log_probability: ln p(tokens | frames): of the likeliest path where the decoder is greedy, else of all paths
-            that the search followed; behind the end, of all that have the same text.
-        stable: how many of the first tokens will not change however the stream goes on.
+        log_probability: ln p(tokens | frames): of the most probable path where the decoder is greedy, else of all paths
+            that the search followed; after the end, of all that have the same text.
+        stable: how many of the first tokens no further frame can change.
         written: what the tokens mean; None without a tokenizer.
 
     Example:
@@ -69,7 +69,7 @@ class Decoded:
         """How many of the first words will not change."""
         if self.written is None:
             return 0
-        # A word is over where a token behind it is certain, or its own last token ends it.
+        # A word is over where a token after it is certain, or its own last token ends it.
         lasts = [group[-1] for group in self.written.group(self.tokens)]
         spellings = self.written.spellings
         return sum(at < self.stable and (at + 1 < self.stable or spellings[self.tokens[at]][-1] == " ") for at in lasts)

@@ -4,7 +4,7 @@
 
 The score of a text is that of its letters one after the other, so each token adds to that of the tokens before. While
 a word is not over, the model's largest probability of a single word that begins so stands for it, which its own
-replaces at its end. So hypotheses in the middle of a word compare with those behind it.
+replaces at its end. So hypotheses in the middle of a word compare with those after it.
 """
 
 from __future__ import annotations
@@ -170,7 +170,7 @@ class TextScorer:
         return state.settled + self.alpha * end
 
     def _close(self, state: TextState) -> TextState | None:
-        """Return the state behind the end of the word under way."""
+        """Return the state after the end of the word under way."""
         model, listed, hot, settled = state.model, state.listed, state.hot, state.settled
         if not self.by_letters:
             model, gained = self._end_word(model, state.word)
@@ -205,7 +205,7 @@ class TextScorer:
         return self.alpha * model.step(model.empty, UNKNOWN)[1] - self.unknown
 
     def _letter(self, state: int, letter: str, last: str, *, begins: bool) -> tuple[int, float]:
-        """Return state and score behind a letter, where the model is of characters."""
+        """Return state and score after a letter, where the model is of characters."""
         model, total = self.model, self.beta
         assert model is not None
         if begins and last and not (is_spaceless(last) or is_spaceless(letter)):
@@ -217,7 +217,7 @@ class TextScorer:
         return state, total
 
     def _end_word(self, state: int, word: str) -> tuple[int, float]:
-        """Return state and score behind a word, where the model is of words or there is none."""
+        """Return state and score after a word, where the model is of words or there is none."""
         model = self.model
         if model is None:
             return state, self.beta

@@ -29,7 +29,7 @@ class TimedWord:
 
     Attributes:
         text: the word.
-        start, end: its first frame, and the frame behind its last.
+        start, end: its first frame, and the frame after its last.
         confidence: the smallest confidence of its tokens, from 0 to 1.
 
     Example:
@@ -174,7 +174,7 @@ class CtcText:
 
         Args:
             ids: tokens without blanks.
-            times: the first frame of each, and the frame behind its last.
+            times: the first frame of each, and the frame after its last.
             confidences: of each.
         """
         return [

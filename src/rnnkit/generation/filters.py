@@ -66,7 +66,7 @@ def keep_top_k(logits: Tensor, k: int) -> Tensor:
 
 
 def keep_top_p(logits: Tensor, p: float) -> Tensor:
-    """Keep the nucleus: the smallest set of the likeliest tokens with Σ p_i ≥ p (Holtzman et al. 2020).
+    """Keep the nucleus: the smallest set of the most probable tokens with Σ p_i ≥ p (Holtzman et al. 2020).
 
     Args:
         logits: [B, V].

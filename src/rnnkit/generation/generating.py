@@ -27,7 +27,7 @@ class Generated:
         ids: the new tokens of each row, without a stop id; those of a stop string are among them.
         texts: the new text of each row, which ends in front of a stop string; [] without ``decode``.
         reasons: why each row ended: "stop_id", "stop_string" or "max_tokens".
-        state: where to go on.
+        state: where to continue.
 
     Example:
         >>> from rnnkit.generation import StepFunction, generate
@@ -55,12 +55,12 @@ def generate(
     state: GenerationState | None = None,
     **sampling: Any,
 ) -> Generated:
-    """Generate text behind prompts: x_t ~ softmax(filtered logits of p(x_t | x_<t)), row by row.
+    """Generate text after prompts: x_t ~ softmax(filtered logits of p(x_t | x_<t)), row by row.
 
     Args:
         model: what `token_model` takes: a language model, or `encoded(model, x)` for an encoder–decoder.
         prompts: ids [T] or a text, for one row; ids [B, T], or a list of ids or texts, which may be of unequal length.
-            None where `state` is given: go on without a new prompt.
+            None where `state` is given: continue without a new prompt.
         max_tokens: new tokens of each row, at most.
         stop_ids: a row ends with one of these.
         stop_strings: a row's text ends in front of one of these; a stop string may span tokens. Needs `decode`.
@@ -70,7 +70,7 @@ def generate(
         encode: text → ids, for prompts that are text.
         decode: list of ids → text. Bytes that are no character yet become "\\ufffd", as ``bytes.decode("utf-8",
             "replace")`` and the usual tokenizers do.
-        state: `Generated.state` of an earlier call. The rows go on, each with its seed; `seed` starts anew.
+        state: `Generated.state` of an earlier call. The rows continue, each with its seed; `seed` starts a new one.
         **sampling: `temperature`, `top_k`, `top_p`, `min_p`, `repetition_penalty`, `repetition_window`,
             `forbidden_ids`; see :class:`Sampling`.
 
@@ -157,7 +157,7 @@ def stream(
 def _start(
     model: TokenModel, prompts: Any, seed: int | Sequence[int] | None, encode: Encode | None, state: Any
 ) -> GenerationState:
-    """Where a stream begins: the state that was given, or a new one, with the prompts behind it."""
+    """Where a stream begins: the state that was given, or a new one, with the prompts after it."""
     if state is not None and not isinstance(state, GenerationState):
         raise ConfigError(
             f"state is a {type(state).__name__}; expected a GenerationState: type state=generated.state, or "

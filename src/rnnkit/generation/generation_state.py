@@ -1,4 +1,4 @@
-"""What generation goes on from: the model's state, and what else the next token depends on."""
+"""What generation continues from: the model's state, and what else the next token depends on."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .text_pieces import TextPlace
 
 @dataclass(frozen=True)
 class GenerationState:
-    """Where a generation stands; give it to `generate(state=)` or `stream(state=)` to go on.
+    """Where a generation stands; give it to `generate(state=)` or `stream(state=)` to continue.
 
     What is generated in two calls is what one call would have generated, with the same settings.
 

@@ -57,7 +57,7 @@ class BeamSettings:
 
 
 def completing_tokens(ids: Sequence[int], n: int) -> set[int]:
-    """Return the tokens behind ids that would complete a sequence of n tokens that ids has already.
+    """Return the tokens after ids that would complete a sequence of n tokens that ids has already.
 
     Example:
         >>> completing_tokens([0, 1, 2, 0, 1], 3), completing_tokens([4, 5], 1), completing_tokens([4, 4], 3)

@@ -1,7 +1,7 @@
 """N-gram models of words or characters: probabilities word by word, perplexity, files.
 
 A model is a tree of its n-grams: node 0 is the empty one, and a child of a node is the n-gram with one word more. The
-state of a text is the longest n-gram at its end that the model goes on from, as a node.
+state of a text is the longest n-gram at its end that the model can continue, as a node.
 
 Legend: V words of the vocabulary, n order.
 """
@@ -32,7 +32,7 @@ class Level(NamedTuple):
         parents: the node of each n-gram without its last word.
         words: the number of that word.
         log_probabilities: ln p(word | the words before).
-        backoffs: ln of the weight of shorter n-grams where a word behind this one is not in the model.
+        backoffs: ln of the weight of shorter n-grams where a word after this one is not in the model.
     """
 
     parents: Sequence[int]
@@ -74,7 +74,7 @@ class NGramModel:
         words: those of the vocabulary, [V].
         levels: the n-grams of each order, from 1 to n; those of order 1 in the order of `words`.
         unit: how a text is cut: "word" as by `Tokenizer` of that kind, so that each character of Chinese is a word;
-            "char" by characters, with "▁" for spaces, but for those beside a character of Chinese and the like.
+            "char" by characters, with "▁" for spaces, except those beside a character of Chinese and the like.
         prepare: what becomes of a text first.
         notes: what was found in training, a sentence each.
 
@@ -141,7 +141,7 @@ class NGramModel:
         return suffixes
 
     def _find_states(self) -> list[int]:
-        """Return of each n-gram the state behind it: the shortest one that predicts the same."""
+        """Return of each n-gram the state after it: the shortest one that predicts the same."""
         states = list(range(len(self._parents)))
         goes_on = set(self._parents)
         for node in range(1, len(states)):
@@ -150,7 +150,7 @@ class NGramModel:
         return states
 
     def step(self, state: int, word: str) -> tuple[int, float]:
-        """Return the state behind a word, and ln p(word | state).
+        """Return the state after a word, and ln p(word | state).
 
         Args:
             state: `begin`, `empty`, or what `step` returned.

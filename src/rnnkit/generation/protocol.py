@@ -60,7 +60,7 @@ class TokenModel:
             state: what this method returned before, or `initial_state`.
 
         Returns:
-            logits or log-probabilities [B, V] and the next state; behind them, where the model has it, the attention
+            logits or log-probabilities [B, V] and the next state; after them, where the model has it, the attention
             over the source [B, S].
         """
         raise NotImplementedError(f"{type(self).__name__} has no step(ids, state) -> (logits, state)")
@@ -177,11 +177,11 @@ class Session:
         return self._state
 
     def read(self, ids: Tensor, lengths: list[int] | None) -> Tensor:
-        """Read a prompt [B, T] and return the logits [B, V] behind it."""
+        """Read a prompt [B, T] and return the logits [B, V] after it."""
         return self._taken(self.model.read(ids, lengths, self._state), ids.shape[0])
 
     def step(self, ids: Tensor) -> Tensor:
-        """Read one token a row [B] and return the logits [B, V] behind it."""
+        """Read one token a row [B] and return the logits [B, V] after it."""
         return self._taken(self.model.step(ids, self._state), ids.shape[0])
 
     def reorder(self, index: Tensor) -> None:

@@ -33,10 +33,10 @@ class Sampling:
     the one before left.
 
     Attributes:
-        temperature: divides the logits; 0 takes the likeliest token always (greedy).
-        top_k: keeps so many of the likeliest tokens.
-        top_p: keeps the smallest set of likeliest tokens with this probability (nucleus).
-        min_p: keeps tokens with at least this share of the likeliest one's probability.
+        temperature: divides the logits; 0 takes the most probable token always (greedy).
+        top_k: keeps this number of the most probable tokens.
+        top_p: keeps the smallest set of most probable tokens with this probability (nucleus).
+        min_p: keeps tokens with at least this share of the largest probability.
         repetition_penalty: above 1 makes tokens of the past less likely, those of the prompt too.
         repetition_window: how many tokens back the penalty sees; None: all.
         forbidden_ids: tokens that are never chosen.
@@ -78,7 +78,7 @@ class Sampling:
 
     @property
     def greedy(self) -> bool:
-        """Whether the likeliest token is taken."""
+        """Whether the most probable token is taken."""
         return self.temperature == 0
 
     def apply(self, logits: Tensor, previous: Tensor | None = None) -> Tensor:
@@ -92,7 +92,7 @@ class Sampling:
         return logits if self.greedy else self._filtered(logits)
 
     def choose(self, logits: Tensor, uniform: Sequence[float], previous: Tensor | None = None) -> Tensor:
-        """Return the token of each row: the likeliest one, or a draw from what the filters leave.
+        """Return the token of each row: the most probable one, or a draw from what the filters leave.
 
         Args:
             logits: [B, V].
@@ -123,7 +123,7 @@ class Sampling:
         return forbid(logits, self.forbidden_ids) if self.forbidden_ids else logits
 
     def _filtered(self, logits: Tensor) -> Tensor:
-        """Apply the temperature and what keeps the likeliest tokens."""
+        """Apply the temperature and what keeps the most probable tokens."""
         if self.temperature != 1:
             logits = scale_temperature(logits, self.temperature)
         if self.top_k is not None:

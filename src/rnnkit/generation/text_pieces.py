@@ -29,7 +29,7 @@ class TextPieces:
     """The text of one row, in pieces.
 
     A decoder may need the tokens before (a space in front of a word, the first bytes of a character). So a window of
-    ids is decoded anew, and what it adds is the piece.
+    ids is decoded again, and what it adds is the piece.
 
     Args:
         decode: ids → text.
@@ -56,7 +56,7 @@ class TextPieces:
 
     @property
     def place(self) -> TextPlace:
-        """Where this text stands, for another object to go on."""
+        """Where this text stands; another object can continue from it."""
         return TextPlace(list(self._window), self._held, self._flushed)
 
     def push(self, token: int) -> str:
@@ -89,7 +89,7 @@ class TextPieces:
 
 
 def place_behind(ids: Sequence[int]) -> TextPlace:
-    """Where text stands behind these ids, of which a decoder sees the last ones."""
+    """Where text stands after these ids, of which a decoder sees the last ones."""
     return TextPlace(list(ids[-_WINDOW:]))
 
 

@@ -141,7 +141,7 @@ class TokenStream(Iterator[Piece]):
             self._queue.append(Piece(row, token, text, reason))
         if ended:
             self._live = [row for row in self._live if row not in ended]
-            if self._live:  # the others go on, and take the session's state along
+            if self._live:  # the others continue, and take the session's state along
                 state = self._session.state
                 self._ended |= {row: map_state(torch.clone, self._row(state, row)) for row in ended}
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 Tensor = torch.Tensor
 Link = Any  # the frame of a label, its probability, and the labels before: (…, link or None)
-_MADE_UP = 5.0  # that a label may fall behind the last that is kept, as the text of the next one may make up for it
+_MADE_UP = 5.0  # that a label may score below the last that is kept, since the text of the next one may raise it
 
 
 class Labels:
@@ -59,7 +59,7 @@ class Hypothesis(NamedTuple):
     Attributes:
         labels: them.
         log_p: ln of the sum over the alignments that were followed.
-        path: ln of the likeliest of these.
+        path: ln of the most probable of these.
         link: the times of the labels on that one.
     """
 
@@ -93,10 +93,10 @@ class TransducerBeam:
         width: hypotheses that are kept.
         max_symbols: labels that may be found at one frame.
         margin: labels whose log-probability lies that far below the largest are not tried; None: all are.
-        most_tokens: the likeliest labels that are tried behind a hypothesis; None: all.
+        most_tokens: the most probable labels that are tried after a hypothesis; None: all.
         scorer: what scores texts; None: nothing does.
-        settle_after: hypotheses that differ from the best in a label that was found so many frames ago are dropped, so
-            that the first labels become stable; None: none is.
+        settle_after: hypotheses that differ from the best in a label that was found this number of frames ago are
+            dropped, so that the first labels become stable; None: none is.
 
     Attributes:
         frames: encoder frames that were read.
@@ -122,7 +122,7 @@ class TransducerBeam:
         self.restart()
 
     def restart(self) -> None:
-        """Begin anew, before the first frame."""
+        """Start again, before the first frame."""
         labels = Labels((), None if self.scorer is None else self.scorer.begin)
         labels.at_labels, labels.state = self._model.start(1)
         self.kept, self.frames = [Hypothesis(labels, 0.0, 0.0, None)], 0
@@ -199,7 +199,7 @@ class TransducerBeam:
             allowed = self.scorer is None or text is not None
             before.following[token] = Labels((*before.tokens, token), text) if allowed else None
             if allowed:
-                # The predictor goes on from here when the label is taken.
+                # The predictor continues from here when the label is taken.
                 before.following[token].state = before.state  # type: ignore[union-attr]
         return before.following[token]
 
@@ -242,7 +242,7 @@ class TransducerBeam:
         return {"frames": self.frames, "hypotheses": hypotheses}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from what `state_dict` returned.
+        """Continue from what `state_dict` returned.
 
         Raises:
             LookupError, TypeError, ValueError, AttributeError, RuntimeError: it is not the state of such a search.

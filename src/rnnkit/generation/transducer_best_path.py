@@ -49,7 +49,7 @@ class _Row:
     score: float = 0.0
 
     def add(self, token: int, frame: int, log_p: float) -> None:
-        """Put a label behind the others."""
+        """Put a label after the others."""
         self.tokens.append(token)
         self.times.append((frame, frame + 1))
         self.confidences.append(math.exp(log_p))
@@ -75,7 +75,7 @@ class TransducerGreedy:
         self.restart()
 
     def restart(self) -> None:
-        """Begin anew, before the first frame."""
+        """Start again, before the first frame."""
         self._rows = [_Row() for _ in range(self._count)]
         self._at_labels, self._state = self._model.start(self._count)
         self.frames = 0
@@ -154,7 +154,7 @@ class TransducerGreedy:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from what `state_dict` returned.
+        """Continue from what `state_dict` returned.
 
         Raises:
             LookupError, TypeError, ValueError, AttributeError, RuntimeError: it is not the state of such a search.

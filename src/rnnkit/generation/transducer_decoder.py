@@ -27,14 +27,14 @@ MAX_SYMBOLS = 10
 
 
 class TransducerDecoder:
-    """Turn what the encoder of a transducer puts out into labels, as it comes: `push` frames, and `flush` at the end.
+    """Turn the output of a transducer's encoder into labels as it arrives: `push` frames, and `flush` at the end.
 
         score(labels) = ln Σ_a P(a | frames) + α ln p_lm(text) + β |words| − u |unknown words| + Σ bonuses of hot words
 
     The sum is over the alignments a of the labels that the search followed. Texts are scored label by label, as of
-    :func:`rnnkit.generation.ctc_beam_search`, which says what the settings of the language mean. Whatever pieces the
-    frames come in, the labels are the same. The frames are those of the encoder, so that any encoder that goes on from
-    a state serves. Dropout is off. There are no gradients.
+    :func:`rnnkit.generation.ctc_beam_search`, which explains the settings of the language. The labels do not depend on
+    how the frames are divided among the calls. The frames are those of the encoder, so that any encoder that continues
+    from a state can be used. Dropout is off. There are no gradients.
 
     Args:
         model: a :class:`rnnkit.TransducerModel`.
@@ -48,9 +48,9 @@ class TransducerDecoder:
         whole_sentences: whether the model scores the beginning and the end of a sentence, too.
         max_symbols: labels that may be found at one frame; then the blank is taken.
         token_margin: labels whose log-probability is that far below the largest are not tried; None: all are.
-        most_tokens: labels that are tried behind a hypothesis where texts are scored, the likeliest; None: all.
-        settle_after: hypotheses that differ from the best in a label that was found so many frames ago are dropped, so
-            that the first labels become stable; None: none is.
+        most_tokens: labels that are tried after a hypothesis where texts are scored, the most probable; None: all.
+        settle_after: hypotheses that differ from the best in a label that was found this number of frames ago are
+            dropped, so that the first labels become stable; None: none is.
 
     Raises:
         ConfigError: a setting is outside its range, or needs a tokenizer or a width.
@@ -207,7 +207,7 @@ class TransducerDecoder:
         return {"kind": kind, **self._core.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from what `state_dict` returned.
+        """Continue from what `state_dict` returned.
 
         Raises:
             DataError: it is not the state of such a decoder.

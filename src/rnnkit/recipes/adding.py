@@ -93,7 +93,7 @@ class Adding(Recipe):
     device: str = "auto"
 
     def run(self, folder: Path) -> runs.Metrics:
-        """Train, evaluate on rows made anew, and write model, metrics, history and curves into the folder."""
+        """Train, evaluate on new rows, and write model, metrics, history and curves into the folder."""
         from rnnkit.data.problems import adding
 
         learner, data = self.learner(), self.data

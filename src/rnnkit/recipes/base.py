@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Columns = dict[str, list[Any]]
 Predictor = Callable[["DataRequest"], Columns]
 # From a sound file and its text, or recordings with theirs (None), to the name of each and when its words are said, or
-# why that cannot be told.
+# why that cannot be determined.
 Aligner = Callable[["DataRequest", str | None], Iterator[tuple[str, "Transcript | DataError"]]]
 
 
@@ -72,7 +72,7 @@ class InspectionData(NamedTuple):
     loss: Any
 
     def named(self, rows: str) -> NamedInspectionData:
-        """Return the same with the name of the run's own rows that these are, which ``rnnkit export --int8`` tells.
+        """Return the same with the name of those rows of the run, which ``rnnkit export --int8`` prints.
 
         Args:
             rows: as in "the test images"; "" for rows of a file.
@@ -352,7 +352,7 @@ class Recipe(Settings, PreparedRun):
         return FineTune()
 
     def successor(self, task: str, data: DataRequest) -> tuple[str, Recipe]:
-        """Return name and settings of the recipe that the folder's model goes on to, for ``rnnkit finetune --task``.
+        """Return name and settings of the recipe that fine-tunes the folder's model, for ``rnnkit finetune --task``.
 
         Args:
             task: what the model shall learn to do, such as "classify".

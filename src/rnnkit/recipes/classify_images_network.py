@@ -89,7 +89,7 @@ def learner_of(model: Any, fit: PictureFit, device: str, **others: Any) -> rnnki
 
 
 def _front(settings: PictureNetwork) -> tuple[list[Any], int]:
-    """Return the convolutions in front, and the channels that they put out."""
+    """Return the convolutions in front, and the number of their output channels."""
     from rnnkit.layers.picture_front import PictureFront
 
     width = 3 if settings.mode == "rgb" else 1

@@ -147,7 +147,7 @@ def most_in_a_cell(pictures: PictureSet, size: int, stride: int) -> int:
 
 
 def without_judging(pictures: PictureSet, labels: Sequence[int]) -> PictureSet:
-    """Return the same pictures, in which some classes are neither learnt nor counted, since nobody looked for them.
+    """Return the same pictures, in which some classes are neither learned nor counted, because they were not labelled.
 
     Args:
         pictures: with boxes.

@@ -73,7 +73,7 @@ class DetectJob(FineTuneWork):
             )
 
     def run(self, settings: FineTune, folder: Path) -> History:
-        """Fine-tune, calibrate anew, and write the results into the folder."""
+        """Fine-tune, calibrate again, and write the results into the folder."""
         from rnnkit.recipes.detect_results import calibrate_detector
         from rnnkit.training.fine_tuning.report import Quality
 
@@ -194,7 +194,7 @@ def _old(
 ) -> tuple[str, DetectItems | None, DetectItems | None]:
     """Return where the old pictures come from, what the run learned, and what it held back, in the new classes.
 
-    The last `more` classes are new: in old pictures nobody looked for them.
+    The last `more` classes are new: they are not labelled in old pictures.
     """
 
     def read() -> PreparedDetection:

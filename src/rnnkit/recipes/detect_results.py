@@ -135,7 +135,7 @@ def _rounded(value: float) -> float | None:
 def calibrate_detector(detector: Detector, items: DetectItems) -> None:
     """Calibrate a detector's scores on pictures that it did not learn from, and choose from which on things count.
 
-    A class of which nothing is in the pictures keeps what it has: they do not tell how sure the detector is of it.
+    A class that is absent from the pictures keeps its value, because they do not show how sure the detector is.
 
     Args:
         detector: it is changed.

@@ -5,7 +5,7 @@
 
 :mod:`rnnkit.data.digit_strings` says how strings are made: frames of 28 × 28 pixels follow each other in 12 to 18
 pixels, so that 48% of neighbours share columns of ink and the ink of 30% crosses; each digit is moved up or down by 2
-pixels at most. Training strings are made anew in each epoch, of 1 to 5 digits: what a network learns so does not
+pixels at most. New training strings of 1 to 5 digits are made in each epoch: what a network learns so does not
 depend on the place, and strings of ten, of which none was trained on, are read as well. Test strings are fixed by their
 own seeds. Nothing is chosen on them.
 """
@@ -110,7 +110,7 @@ class DigitStringsRun(Read):
             f"strings to learn are made of {len(train.labels):,} training images, those to choose by of the last "
             f"{len(held.labels):,}, those to judge by of {len(test.labels):,} test images"
         )
-        digests = {"MNIST": strings(train, 1, (1, 1), 0).fingerprint()}  # of the digits, whatever is made of them
+        digests = {"MNIST": strings(train, 1, (1, 1), 0).fingerprint()}  # of the digits, not of what is made of them
         return PreparedStrings(
             [], division, digests, self, learned, chosen, tests, train_tokenizer("char", ["".join(DIGITS)])
         )

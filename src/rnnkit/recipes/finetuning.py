@@ -82,7 +82,7 @@ class FineTune(Settings):
         """Return the settings that ``Learner.fine_tune`` takes.
 
         Args:
-            folder: of the new run, which gets checkpoints; a fine-tuning that was stopped there goes on. None: no
+            folder: of the new run, which gets checkpoints; a fine-tuning that was stopped there resumes. None: no
                 checkpoints are kept.
         """
         from ..finetuning.adapters import LoRA
@@ -117,7 +117,7 @@ class FineTuneWork:
 
         Args:
             settings: of the fine-tuning; with `settings.arguments(folder)` the learner keeps checkpoints in the folder,
-                and goes on from the one that is there.
+                and resumes from the one that is there.
             folder: of the new run, or of one that was stopped.
         """
         raise NotImplementedError(f"{type(self).__name__} has no run(settings, folder)")

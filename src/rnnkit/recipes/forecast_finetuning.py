@@ -184,7 +184,7 @@ class ForecastJob(FineTuneWork):
         return predictor.preprocessing.divide(self.old)[-1]
 
     def _leaks(self) -> list[str]:
-        """Tell of new training steps that the old test part has, too."""
+        """Report new training steps that are also in the old test part."""
         if self.old is None:
             return []
         old, new = self.old, self.new.parts

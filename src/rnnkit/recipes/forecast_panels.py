@@ -131,7 +131,7 @@ def draw_band(axes: Axes, stamps: Any, low: Any, high: Any, label: str) -> None:
 
 
 def show_dates(axes: Axes, time_zone: str | None = None) -> None:
-    """Write few dates below axes, as short as they can be told apart, by the clock of a zone."""
+    """Write few dates below axes, as short as they remain distinct, in a time zone."""
     from zoneinfo import ZoneInfo
 
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter

@@ -140,7 +140,7 @@ class PreparedForecast(PreparedRun):
         return new_forecaster(build, self.parts, self.preprocessing, seed=recipe.seed, device=recipe.device)
 
     def short_series(self) -> list[str]:
-        """Tell how many series are too short for a training window."""
+        """Report how many series are too short for a training window."""
         train, layout = self.windows[0], self.preprocessing.layout
         if not train.short:
             return []
@@ -180,7 +180,7 @@ class PreparedForecast(PreparedRun):
 
     @property
     def error(self) -> Literal["mae", "mse"]:
-        """The error that is told: of figures in standard units the squared one, as in the literature."""
+        """The reported error: the squared one for figures in standard units, as in the literature."""
         return "mse" if self.recipe.units == "standard" else "mae"
 
     def metric(self, scores: ForecastScores) -> str:

@@ -306,7 +306,7 @@ def class_count(model: GraphModel, rows: list[torch.Tensor]) -> int:
 
 
 def told_class_count(model: GraphModel) -> int | None:
-    """Return the number of classes by an answer to zeros; None where the shapes of the inputs do not tell how many.
+    """Return the number of classes by an answer to zeros; None where the shapes of the inputs do not determine it.
 
     Args:
         model: in evaluation mode.

@@ -82,7 +82,7 @@ class Fit(OptimizerSettings):
         average: whether validation and the result use an average of the weights.
         ar: activation regularisation: coefficient of the mean square of the last layer's outputs.
         tar: temporal activation regularisation: of their differences from step to step.
-        dynamic_evaluation: whether the test text is also measured by a model that goes on learning from it.
+        dynamic_evaluation: whether the test text is also measured by a model that continues to learn from it.
     """
 
     epochs: Count = 10
@@ -277,7 +277,7 @@ class Lm(Recipe):
         return ON_TEXTS
 
     def successor(self, task: str, data: DataRequest) -> tuple[str, Recipe]:
-        """Return the recipe that the folder's model goes on to: "classify" learns classes of texts."""
+        """Return the recipe that fine-tunes the folder's model: "classify" learns classes of texts."""
         from rnnkit.errors import check_choice
         from rnnkit.recipes.text_classify import text_classify
 

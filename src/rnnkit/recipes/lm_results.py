@@ -35,7 +35,7 @@ def write_samples(model: Any, tokenizer: Tokenizer, prompt: str, seed: int) -> l
 
 
 def troubles(parts: TextParts, tokenizer: Tokenizer, samples: list[str]) -> list[str]:
-    """Return what the texts and the samples tell, in sentences."""
+    """Return the findings about the texts and the samples, in sentences."""
     from rnnkit.data import text_report
     from rnnkit.data.text.troubles import repeated_outputs
 

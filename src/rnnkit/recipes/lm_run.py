@@ -77,7 +77,7 @@ class PreparedLm(PreparedRun):
         return self.tokens
 
     def troubles(self, samples: list[str]) -> list[str]:
-        """Return what the texts and the samples tell, in sentences."""
+        """Return the findings about the texts and the samples, in sentences."""
         from rnnkit.recipes.lm_results import troubles
 
         return troubles(self.parts, self.tokenizer, samples)

@@ -93,7 +93,7 @@ class PreparedShardLm(PreparedLm):
         return {"train": first.read_tokens(0, min(len(first), _SHOWN))}
 
     def troubles(self, samples: list[str]) -> list[str]:
-        """Return what the shards and the samples tell, in sentences."""
+        """Return the findings about the shards and the samples, in sentences."""
         from rnnkit.data.text.troubles import repeated_outputs
 
         skipped = {where: why for one in self.parts.sources for where, why in one.skipped.items()}
@@ -163,7 +163,7 @@ def _tokenizer(recipe: Lm, sets: list[ShardSet]) -> Tokenizer:
 
 def _check_vocabulary(vocabulary: Vocabulary, tokenizer: Tokenizer) -> None:
     """Raise ConfigError where settings ask for another vocabulary than the one that the shards have."""
-    if replace(vocabulary, file=None) in (Vocabulary(), WORDS):  # the recipes' own, which nobody typed
+    if replace(vocabulary, file=None) in (Vocabulary(), WORDS):  # the recipes' defaults, which the user did not set
         return
     usual = asdict(Vocabulary(tokens=tokenizer.kind if vocabulary.tokens == tokenizer.kind else "char"))
     given = {name: value for name, value in asdict(vocabulary).items() if name != "file" and value != usual[name]}
@@ -176,7 +176,7 @@ def _check_vocabulary(vocabulary: Vocabulary, tokenizer: Tokenizer) -> None:
 
 
 def _check_ids(tokenizer: Tokenizer, held: dict[str, TokenArray], named: str) -> None:
-    """Raise DataError where tokens of others are beyond the vocabulary, as far as the parts held back tell."""
+    """Raise DataError if the parts held back have tokens beyond the vocabulary, in shards that others made."""
     highest = max((int(tokens.tokens.max()) for tokens in held.values()), default=0)
     if highest >= len(tokenizer):
         raise DataError(

@@ -4,7 +4,7 @@
 
 Visin et al. 2015 ("ReNet: a recurrent neural network based alternative to convolutional networks") reach 99.55% with
 256 units and a hidden layer of 4,096. These are 24 and 48 GRU units without a hidden layer, 174,000 parameters, so that
-45 minutes of two cores are enough. Each step turns, scales, moves, shears and bends the images anew.
+45 minutes of two cores are enough. Each step augments the images again: it turns, scales, moves, shears and bends them.
 
 Nothing here is made for digits but the form in which `rnnkit predict` brings a picture of a digit: the same settings
 learn other sets of four IDX files, such as letters or garments: ``rnnkit train mnist-renet FOLDER``. A share of the

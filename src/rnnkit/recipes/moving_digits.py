@@ -3,7 +3,7 @@
     training clips from the first 55,000 training images, clips to choose by from the last 5,000, tests from the test
     images
 
-:mod:`rnnkit.data.moving_digits` says how clips are made. Training clips are made anew in each epoch. Clips to choose
+:mod:`rnnkit.data.moving_digits` says how clips are made. New training clips are made in each epoch. Clips to choose
 and to judge by are fixed by their own seeds. Nothing is chosen on the test clips.
 """
 
@@ -75,7 +75,7 @@ class MovingDigitsRun(NextFrames):
         return PreparedDigits(
             [],
             division,
-            {"MNIST": self._clips(train, 1, 0).fingerprint()},  # of the digits, whatever is made of them
+            {"MNIST": self._clips(train, 1, 0).fingerprint()},  # of the digits, not of what is made of them
             self,
             learned,
             self._clips(held, data.held_clips, 1),

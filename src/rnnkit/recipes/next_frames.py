@@ -2,7 +2,7 @@
 
     frames → patches of 4 × 4 pixels → ConvGRU(32) at a quarter of the size, ConvGRU(48) at an eighth → the next frame
 
-The next frame is blended of moved copies of the last one and of one that is drawn anew; :class:`rnnkit.FrameForecaster`
+The next frame is blended of moved copies of the last one and of a newly drawn one; :class:`rnnkit.FrameForecaster`
 has the equations. At first the network sees all frames but the last and predicts each from the true ones before it;
 then more and more frames at the end are predicted from predictions. The epoch with the smallest sum of squares of a
 frame of the validation part is kept. The test part chooses nothing. Black frames and copies of the last observed frame
@@ -175,7 +175,7 @@ class NextFrames(FileRecipe):
         }
 
     def predictor(self, folder: Path) -> Predictor:
-        """Return a function from a clip to what is told of the frames that follow."""
+        """Return a function from a clip to what is reported about the frames that follow."""
         from rnnkit.recipes.next_frames_results import told
 
         predictor = self.frame_predictor(folder)
@@ -186,7 +186,7 @@ class NextFrames(FileRecipe):
         return answer
 
     def drawing_predictor(self, folder: Path, out: Path) -> Predictor:
-        """Return a function from a clip to what is told of the frames that follow; it writes them, PNG and GIF."""
+        """Return a function from a clip to a report of the frames that follow; it writes them as PNG and GIF."""
         from rnnkit.recipes.next_frames_results import write_frames
 
         predictor = self.frame_predictor(folder)

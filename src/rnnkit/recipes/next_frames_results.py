@@ -194,7 +194,7 @@ def _by_frame(scores: FrameScores) -> list[tuple[Any, ...]]:
 
 
 def _add_examples(page: Any, predictor: FramePredictor, judged: Judged) -> None:
-    """Add windows that nobody chose, the first ones, and the worst."""
+    """Add the first windows, which are not selected, and the worst."""
     import torch
 
     from rnnkit.plotting.frame_strips import strips_picture

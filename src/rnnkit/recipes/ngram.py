@@ -208,7 +208,7 @@ class PreparedNgram(PreparedRun):
             )
 
     def _tell(self, metrics: runs.Metrics, model: NGramModel, part: str, found: dict[str, float]) -> None:
-        """Add what the figures tell: unknown words, and orders that are as good."""
+        """Add what the figures show: unknown words, and orders that are as good."""
         share = found["unknown"]
         if share >= UNKNOWN_MANY:
             metrics["troubles"].append(

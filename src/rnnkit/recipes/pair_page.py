@@ -23,7 +23,7 @@ class Judged(NamedTuple):
 
 
 def troubles_of(tokenizers: PairTokenizers, train: Sequence[TextPair], test: Judged) -> list[str]:
-    """Return what the data and the answers tell: leaks, unknown words, long sources, repeated and empty answers.
+    """Return findings about the data and the answers: leaks, unknown words, long sources, repeated and empty answers.
 
     Args:
         tokenizers: of the model.

@@ -3,8 +3,8 @@
     rnnkit train pretrain all.csv
     rnnkit finetune runs/pretrain few.csv --task classify
 
-The network is that of ``classify`` and ``regress`` but for its head, so its convolutions and its recurrence go on
-there; ``forecast`` goes on with them, too. Stretches in the middle of a series are filled from both sides; in a share
+The network is that of ``classify`` and ``regress`` except its head. Those recipes, and ``forecast``, fine-tune its
+convolutions and its recurrence. Stretches in the middle of a series are filled from both sides; in a share
 of the series the end is taken out, and the network forecasts it. See :mod:`rnnkit.tasks.series_filling`. Labels that
 the file may have are set aside.
 """
@@ -207,7 +207,7 @@ class Pretrain(Recipe):
         return DEFAULTS
 
     def successor(self, task: str, data: DataRequest) -> tuple[str, Recipe]:
-        """Return the recipe that the folder's network goes on to: "classify", "regress" or "forecast"."""
+        """Return the recipe that fine-tunes the folder's network: "classify", "regress" or "forecast"."""
         from rnnkit.recipes.classify import classify
         from rnnkit.recipes.forecast import forecast
         from rnnkit.recipes.regress import regress

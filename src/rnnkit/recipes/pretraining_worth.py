@@ -14,7 +14,7 @@ from ..tasks.figure_names import figure_name
 from .finetuning import FineTune
 
 Rows = npt.NDArray[np.int64]
-_MAIN = ("accuracy", "mae", "mse")  # the figure that is told is the first of these that there is
+_MAIN = ("accuracy", "mae", "mse")  # the reported figure is the first of these that exists
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 REPORT = "quantize.json"
 _SHOWN = 4  # layers that a line names
-# What is not taken over: it tells of the training, and of the float model's answers, or is that model's export.
+# What is not copied: it describes the training and the float model's answers, or is that model's export.
 _LEFT_FILES = {FILE, STATE, RECIPE, VERSIONS, METRICS, "model.json", "model.keras.json"}
 _LEFT_KINDS = {".png", ".html", ".csv", ".jsonl", ".onnx", ".keras"}
 
@@ -53,7 +53,7 @@ class Report:
     figures: dict[str, tuple[float, float]]
 
     def lines(self) -> list[str]:
-        """Return what a user is told, a sentence each."""
+        """Return what is reported to the user, a sentence each."""
         told = [f"8 bits: {name or 'the model'}, {layer}" for name, layer in self.layers.items()]
         for reason in dict.fromkeys(self.float_layers.values()):
             names = [name or "the model" for name, own in self.float_layers.items() if own == reason]

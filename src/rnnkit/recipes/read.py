@@ -4,7 +4,7 @@
 
 Shi et al. 2015 ("An end-to-end trainable neural network for image-based sequence recognition"). The network is trained
 by connectionist temporal classification, which needs no places of characters. Pictures of unequal widths go together
-by width. They are moved, scaled, slanted and given noise anew in each epoch. The epoch with the lowest character error
+by width. They are moved, scaled, slanted and given noise again in each epoch. The epoch with the lowest character error
 rate of the validation part is kept. The test part chooses nothing.
 """
 
@@ -77,7 +77,7 @@ class Read(PictureRecipe):
                 written = hold_lines(pictures, data, self.model.height, part=name)
                 findings += written.findings + unknown_tokens(written.lines.texts, tokenizer, name)
                 held[name] = written.lines
-        CTCSearch(self.decode, tokenizer)  # a language model that is none is told before a run folder is there
+        CTCSearch(self.decode, tokenizer)  # an invalid language model is reported before a run folder is made
         tests = {"test": held["test"]} if "test" in held else {}
         return PreparedReading(
             findings,
@@ -100,7 +100,7 @@ class Read(PictureRecipe):
 
         decoding = {one.name: getattr(self.decode, one.name) for one in fields(self.decode)}
         reader = load_reader(folder, device=self.device).with_decoding(**decoding)
-        assert reader.search  # a language model that is not there is told before a picture is read
+        assert reader.search  # a missing language model is reported before a picture is read
         return reader
 
     def evaluate(self, folder: Path, data: DataRequest | None = None) -> dict[str, float]:

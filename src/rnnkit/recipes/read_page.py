@@ -65,7 +65,7 @@ def _lead(judged: Mapping[str, Judged]) -> str:
 
 
 def _add_line(page: Page, reader: Reader, judged: Mapping[str, Judged]) -> None:
-    """Add a line that nobody chose: the first one of the first test."""
+    """Add the first line of the first test, which is not selected."""
     from rnnkit.data.line_pictures import Line
     from rnnkit.plotting.text_lines import line_steps_picture
 

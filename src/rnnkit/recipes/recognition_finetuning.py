@@ -77,7 +77,7 @@ class RecognitionJob(FineTuneWork):
         raise NotImplementedError
 
     def settle(self) -> None:
-        """Choose anew what the recogniser decides by, now that its network has learned."""
+        """Choose the recogniser's decision settings again, after its network has learned."""
 
     def findings(self) -> list[str]:
         """Return what was found in the data."""

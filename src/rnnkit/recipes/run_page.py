@@ -49,7 +49,7 @@ class RunPage(Page):
         Args:
             history: a `History`, or its rows.
             what: is drawn, such as "Loss and accuracy".
-            *last: columns whose last values are told.
+            *last: columns whose last values are shown.
             caption: how to read them.
             more: whether further pictures belong into the section.
         """

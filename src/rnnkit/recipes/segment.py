@@ -3,10 +3,10 @@
     picture → convolutions down → ReNet at the coarsest map → convolutions up → a class for each pixel
 
 A U-shaped network (Ronneberger et al. 2015) with a recurrence that has read the whole picture at its coarsest map, as
-in ReSeg (Visin et al. 2016). It learns from pictures with masks beside, or from outlines of COCO. Parts of pictures are
-cut out, turned, scaled and recoloured anew in each epoch, and their masks with them; whole pictures are answered, large
-ones in overlapping tiles. The epoch with the highest intersection over the union (IoU) of the validation part is kept.
-The test part chooses nothing. Otsu's threshold, which learns nothing, is measured beside.
+in ReSeg (Visin et al. 2016). It learns from pictures with masks beside, or from outlines of COCO. In each epoch, parts
+of pictures are cut out, turned, scaled and recoloured, and their masks with them. Whole pictures are answered, large
+ones in overlapping tiles. The epoch with the highest intersection over union (IoU) of the validation part is kept. The
+test part chooses nothing. Otsu's threshold, which learns nothing, is measured for comparison.
 """
 
 from __future__ import annotations
@@ -267,7 +267,7 @@ def batches_of(items: Any, segmenter: Segmenter, recipe: Segment, batch_size: in
 
     Args:
         items: the pictures, such as `PixelItems`.
-        segmenter: tells how they come to the network.
+        segmenter: defines how they are prepared for the network.
         recipe: of the run.
         batch_size: B.
         seed: of order and changes; None: the middle of each picture, in order.

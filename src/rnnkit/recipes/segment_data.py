@@ -195,7 +195,7 @@ def check_classes(pictures: PictureSet) -> tuple[str, ...]:
 
 
 def in_names_of(pictures: PictureSet, classes: Sequence[str]) -> PictureSet:
-    """Return pictures with masks whose class 1 has the name that it has among a network's classes, and tell it.
+    """Return pictures with masks whose class 1 has the name that it has among a network's classes, and report that.
 
     Masks that hold the number 1 alone call it "foreground", others "1": so the same class may have two names.
 

@@ -187,7 +187,7 @@ def with_inputs_of(pretrained: Preprocessing, found: Preprocessing, folder: Path
             f"{folder} was pretrained on {_channels(pretrained)}, and the rows have {_channels(found)}; expected the "
             "same"
         )
-    # Channels of other names are told apart by their order alone.
+    # Channels of other names are distinguished by their order alone.
     alike = set(found.channels) == set(pretrained.channels)
     return replace(
         found,

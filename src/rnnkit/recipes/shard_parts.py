@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..data.tokens import TokenArray
     from .text_source import TextSource
 
-LARGEST_HELD = 5_000_000  # tokens of a part that is held back, whatever its share
+LARGEST_HELD = 5_000_000  # at most so many tokens in a part that is held back
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class ShardParts:
         return {place: TokenArray(part, place) for place, part in zip(places, ids, strict=True)}
 
     def test_texts(self, tokenizer: Tokenizer) -> Texts | None:
-        """Return the texts of the test part as their tokens tell them; None where there is none."""
+        """Return the texts of the test part, decoded from their tokens; None where there is none."""
         from ..data.text.texts import as_texts
 
         if "test" not in self.held:

@@ -2,7 +2,7 @@
 
     samples → log-mel bands → convolutions that join 4 frames → BiGRU(96) → last, max and mean over time → softmax
 
-A folder a class, or a table with a column of labels. Sound is augmented anew in each epoch.
+A folder a class, or a table with a column of labels. Sound is augmented differently in each epoch.
 """
 
 from __future__ import annotations

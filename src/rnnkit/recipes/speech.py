@@ -8,8 +8,8 @@ that it recognises speech while it is spoken; ``--set model.bidirectional=true -
 network for recordings, which is better and cannot stream. ``--set model.head=attention`` writes token by token and
 looks at the whole utterance for each; it cannot stream either.
 
-Sound is augmented anew in each epoch. The epoch with the lowest word error rate of the validation part is kept. The
-test part chooses nothing.
+Sound is augmented differently in each epoch. The epoch with the lowest word error rate of the validation part is kept.
+The test part chooses nothing.
 """
 
 from __future__ import annotations

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 _LABELS = tuple("0123456789")
 _INDEX = re.compile(r"_(\d+)(?:\.\w+|#\d+)*$")
 _COMMIT = "26eb9aaf76e81b692f806f9140c2d2777410d7a1"
-# `cd recordings; sha256sum *.wav | sha256sum` tells the digest (LC_ALL=C). GitHub packs a commit in other bytes now and
-# then, so that no digest of its archives would hold.
+# `cd recordings; sha256sum *.wav | sha256sum` prints the digest (LC_ALL=C). GitHub sometimes packs a commit in other
+# bytes, so the digest of its archives is not constant.
 _FREE_SPOKEN_DIGITS: dict[str, Any] = {
     "folder": "fsdd",
     "archive": "free-spoken-digit-dataset.tar.gz",
@@ -140,7 +140,7 @@ class SpeechDigits(Speech):
         """Return the recordings.
 
         Raises:
-            DataError: files whose names tell no digit.
+            DataError: files whose names contain no digit.
         """
         from rnnkit.data.audio.clips import read_clips
 

@@ -76,7 +76,7 @@ def _lead(judged: Mapping[str, Judged]) -> str:
 
 
 def _add_utterance(page: Page, transcriber: Transcriber, judged: Mapping[str, Judged]) -> None:
-    """Add an utterance that nobody chose: the first one of the last test with words in it."""
+    """Add the first utterance with words of the last test, which is not selected."""
     from rnnkit.plotting.utterance import utterance_picture
 
     one = list(judged.values())[-1]

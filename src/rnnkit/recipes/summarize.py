@@ -96,7 +96,7 @@ def summarize_scitldr() -> Summarize:
 
 
 def split_sentences(text: str) -> tuple[str, ...]:
-    """Return the sentences of a text, as far as marks tell them; the whole text where none does.
+    """Return the sentences of a text, as far as punctuation marks separate them; the whole text where none does.
 
     Example:
         >>> split_sentences("It rains. Why? 今天下雨。我不去。")

@@ -85,7 +85,7 @@ def _judged(trained: Trained, texts: list[LabelledText], folder: Path) -> dict[s
 
     def draw(path: Path) -> None:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of fonts, which confusion.png has told
+            warnings.simplefilter("ignore")  # of fonts, which confusion.png has reported
             pictures.confusion(matrix, classes, path)
 
     lengths = trained.rows(texts, labelled=False).steps.tolist()

@@ -106,7 +106,7 @@ class LanguageModelJob(FineTuneWork):
             data_digests.check(folder, {source.named(): first.train.fingerprint()}, "its old version is expected")
             return first.test
 
-        # A language model has no old rows to replay, so what is gone is told and not measured.
+        # A language model has no old rows to replay, so what is lost is described and not measured.
         old = read_old(folder, replace(settings, replay=None, protect=None), read)
         old_from = name_old(folder, f"the test text of {source.named()}")
         return cls(source, window, learning, tokenizer, parts, old, stored_separators(folder), old_from, folder)

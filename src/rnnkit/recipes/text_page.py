@@ -90,7 +90,7 @@ def write_text_page(
         lead: the sentences below it.
         history: a `History`, or its rows.
         troubles: sentences, such as those of `text_report` and `rnnkit.data.text.troubles`.
-        samples: texts and answers that nobody chose.
+        samples: texts and answers that are not selected.
         worst: those with the lowest quality.
         surest: the mistakes of which the model was surest.
         pictures: such as those of `attention_of`; None is left out.

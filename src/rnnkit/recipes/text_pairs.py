@@ -333,7 +333,7 @@ class PreparedPairs(PreparedRun):
         return metrics
 
     def _tokenizers(self, folder: Path) -> PairTokenizers:
-        """Those of a run that goes on; else made of the training pairs, and kept for that."""
+        """Read those of a resumed run; else make them from the training pairs, and keep them for a resumption."""
         file = folder / TOKENIZERS
         if file.is_file():
             return PairTokenizers.from_dict(json.loads(file.read_text(encoding="utf-8")))

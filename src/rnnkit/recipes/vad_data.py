@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rnnkit.tasks.voice_scenes import Spoken
 
 _COLUMNS = ("path_column", "label_column", "speaker_column", "start_column", "end_column")
-_CLEAN = 15.0  # dB between the loudest and the quietest frames, below which energy does not tell speech
+_CLEAN = 15.0  # dB between the loudest and the quietest frames, below which energy does not detect speech
 _SEEDS = {"validation": 1, "test": 2}
 
 
@@ -75,7 +75,7 @@ def hear(clips: ClipSet, rate: int, part: str) -> Heard:
         part: for sentences.
 
     Raises:
-        DataError: nobody speaks in any.
+        DataError: there is no speech in any.
     """
     from rnnkit.data.audio.labelled_speech import SpokenClip
     from rnnkit.data.audio.speech_segments import find_speech, noise_below
@@ -139,7 +139,7 @@ def read_noises(path: str | None, rate: int) -> tuple[dict[str, list[Tensor]], d
     if len(clips) < 3:
         raise DataError(f"scenes.noises={path} holds {len(clips)} recordings; expected 3 or more, one a part at least")
     sounds = [clips.waveform(index, rate).samples for index in range(len(clips))]
-    # By the digest of its name, a noise is in the same part whatever others there are; each part has one at least.
+    # The digest of its name puts a noise in the same part, independent of the others; each part has one at least.
     order = sorted(range(len(clips)), key=lambda at: hashlib.sha256(clips[at].id.encode()).digest())
     held = max(1, len(order) // 5)
     parts = {"validation": order[:held], "test": order[held : 2 * held], "train": order[2 * held :]}

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rnnkit.tasks.voice_stream import Segmenter, VoiceSegment
 
 _SHOWN = 3  # scenes in the page
-_CHUNK = 0.03  # seconds of sound of which the cost is told
+_CHUNK = 0.03  # seconds of sound for which the cost is reported
 
 
 class Detector(Protocol):

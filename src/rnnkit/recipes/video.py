@@ -4,7 +4,7 @@
 
 Donahue et al. 2015 ("Long-term recurrent convolutional networks for visual recognition and description"). Clips are
 folders of frames, animated pictures or video files, in a folder a class or in a table. The network reads a clip from
-its beginning on, so that it can answer frame by frame while a clip goes on. Clips are moved and lit anew in each epoch.
+its beginning on, so that it can answer after each frame. Clips are moved and lit differently in each epoch.
 The epoch with the highest accuracy of the validation part is kept. The test part chooses nothing.
 """
 

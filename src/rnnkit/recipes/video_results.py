@@ -180,7 +180,7 @@ def _matrix(judged: Mapping[str, Judged], count: int) -> Any:
 
 
 def _add_answers(page: Any, classifier: ClipClassifier, judged: Mapping[str, Judged]) -> None:
-    """Add a clip that nobody chose, the first one of the first test, with the answer after each frame."""
+    """Add the first clip of the first test, which is not selected, with the answer after each frame."""
     import torch
 
     from rnnkit.plotting.frame_strips import clip_answers_picture

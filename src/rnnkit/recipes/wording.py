@@ -140,7 +140,7 @@ def with_remedies(argument: str, *remedies: str) -> Iterator[None]:
 
 @contextmanager
 def on_full_disk(folder: Path) -> Iterator[None]:
-    """Raise errors of a full disk in a block that trains into a run folder with the command that goes on afterwards.
+    """Raise errors of a full disk in a block that trains into a run folder with the command that resumes the run.
 
     Example:
         >>> with on_full_disk(Path("runs/a")):

@@ -35,7 +35,7 @@ def digest_records(records: Iterable[object]) -> str:
 
 
 def record(folder: Path, digests: Mapping[str, str]) -> None:
-    """Write what a run was trained on, a digest for each file; of a run that goes on it must be the same.
+    """Write a digest for each file that a run was trained on; a resumed run must have the same digests.
 
     Raises:
         DataError: a file has changed since the run began.

@@ -1,4 +1,4 @@
-"""The files that a run reads, and what tells whether one has changed since, so that a refusal of other data names it.
+"""The files that a run reads, and how a changed one is recognised, so that the error about other data names it.
 
 Whether data has changed is decided by what is read of it (:mod:`rnnkit.runs.data_digests`, and the fingerprints in a
 checkpoint). These notes decide nothing. They say which file it was.
@@ -132,6 +132,6 @@ def _marks(name: str, folder: Path) -> dict[str, str]:
 
 
 def _files_in(place: Path, folder: Path) -> Iterator[Path]:
-    """Yield the files in a folder and below it, but for those of the run itself."""
+    """Yield the files in a folder and below it, except those of the run itself."""
     own = folder.resolve()
     return (one for one in place.rglob("*") if one.is_file() and own not in one.resolve().parents)

@@ -11,7 +11,7 @@ from ..serialization import json_text, read_json, replacing
 RECIPE, VERSIONS, METRICS = "recipe.json", "versions.json", "metrics.json"
 HISTORY, CURVES = "history.csv", "curves.png"
 DATA = "data.json"  # digests of the files that were trained on
-FILES = "files.json"  # what tells whether a file that was read has changed since
+FILES = "files.json"  # shows whether a file that was read has changed since
 REPORT_PAGE, TROUBLES = "report.html", "troubles.txt"  # the page of a run; troubles of text
 REPORT = "report.json"  # of a fine-tuning: what it changed
 FINETUNE = "finetune.json"  # of a run that was made of another by fine-tuning

@@ -142,7 +142,7 @@ def resume_again(folder: Path) -> str:
 
 
 def mark_tuned(folder: Path) -> None:
-    """Write that a fine-tuning has done all it had to do, whatever its recipe leaves in the folder."""
+    """Write that a fine-tuning is finished, for any recipe."""
     write_json(folder / FINETUNE, read_facts(folder / FINETUNE) | {ENDED: True})
 
 
@@ -155,7 +155,7 @@ def is_tuned(folder: Path) -> bool:
 
 
 def finetune_again(folder: Path) -> str:
-    """Return what to type to go on with a fine-tuning, or to begin it anew where it is finished or kept no state."""
+    """Return the command that resumes a fine-tuning, or starts it again where it is finished or kept no state."""
     if not is_tuned(folder) and ((folder / STATE).is_file() or not (folder / METRICS).is_file()):
         return shlex.join(["rnnkit", "finetune", "--resume", str(folder)])
     facts = {"from": "RUN", "data": "FILE"} | read_facts(folder / FINETUNE)

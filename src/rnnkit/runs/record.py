@@ -19,7 +19,7 @@ class Metrics(TypedDict, total=False):
 
     Attributes:
         validation, test: loss and metrics; ``validation`` only where rows were held out.
-        dynamic_evaluation: of the test text, by a language model that goes on learning from it.
+        dynamic_evaluation: of the test text, by a language model that continues to learn from it.
         split: which rows were held out, and how they were drawn.
         rows: the number of rows trained on, validated on and tested on, where rows are counted.
         chosen_on: what the weights were chosen on, and that it was not the test set.

@@ -10,7 +10,7 @@ from ..errors import ConfigError, DataError, RunFolderError
 from . import files, folders, versions
 from .settings import settings, show
 
-# A run of these goes on to other bits than an unbroken one.
+# Resumed, a run of these ends in other bits than an unbroken one.
 _MATTERS = ("processes", "device", "gpu", "threads", "torch", "rnnkit", "native core")
 EPOCHS, STEPS = "fit.epochs", "fit.steps"
 
@@ -30,7 +30,7 @@ class State(NamedTuple):
 
 
 def check_settings(folder: Path, stored: Any, wanted: Any) -> None:
-    """Refuse settings that differ from those of the run, but for a longer training.
+    """Refuse settings that differ from those of the run, except a longer training.
 
     Raises:
         ConfigError: they differ, or the training would be shorter; where the recipe chose its length itself, shorter
@@ -128,7 +128,7 @@ def changes(folder: Path, recipe: Any) -> list[str]:
 
 
 def _state(folder: Path) -> dict[str, Any] | None:
-    """Return the figures of the state that a run goes on from, without its tensors; None where there is none yet."""
+    """Return the figures of the state that a run resumes from, without its tensors; None where there is none yet."""
     from ..serialization import read_values
     from ..training.resuming.states import VERSION, state_file
 
@@ -146,7 +146,7 @@ def _state(folder: Path) -> dict[str, Any] | None:
 
 
 def reopen(folder: Path, recipe: Any) -> None:
-    """Write the settings that a run goes on with into its folder, and what it runs on where that was never written."""
+    """Write the settings of a resumed run into its folder, and the device and versions if they were never written."""
     name = folders.read_recipe(folder).name
     if not (folder / files.VERSIONS).exists():
         versions.write_versions(folder, recipe)

@@ -68,7 +68,7 @@ def is_run(folder: Path) -> bool:
 
 
 def read(folder: Path, name: str | None = None) -> StoredRun:
-    """Read a run folder, whatever state it is in."""
+    """Read a run folder in any state."""
     problems: list[str] = []
     stored = _json(folder / RECIPE, problems, required=True)
     finetune = _json(folder / FINETUNE, problems, required=False)

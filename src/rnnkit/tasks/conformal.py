@@ -29,8 +29,8 @@ class ConformalIntervals:
 
         [ŷ − s · radius, ŷ + s · radius]
 
-    If calibration and new windows are exchangeable, it covers y with a probability of at least 1 − α, whatever the
-    model. Time series are so only roughly: where their spread grows after calibration, the coverage falls.
+    If calibration and new windows are exchangeable, it covers y with a probability of at least 1 − α. This holds for
+    any model. Time series are only roughly exchangeable: if their spread grows after calibration, the coverage falls.
 
     The intervals of quantile forecasts are conformalised quantiles (Romano, Patterson & Candès 2019): r_i = max(ŷ_low −
     y_i, y_i − ŷ_high) / s_i, which may be negative, and the interval is [ŷ_low − s · radius, ŷ_high + s · radius].

@@ -1,4 +1,4 @@
-"""The search for tokens in what a network that was trained by CTC puts out, as `CTCDecoding` sets it.
+"""The search for tokens in the output of a network that was trained by CTC, with the settings of `CTCDecoding`.
 
 Legend: T' steps, V tokens with the blank.
 """

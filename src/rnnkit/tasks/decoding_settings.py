@@ -1,4 +1,4 @@
-"""The settings of the search for tokens in what a recogniser puts out. Importing loads no torch."""
+"""The settings of the search for tokens in the output of a recogniser. Importing loads no torch."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from .ranges import NotNegative, Settings, WholeNumber
 
 @dataclass(frozen=True)
 class CTCDecoding(Settings):
-    """How tokens are found in what a network that was trained by CTC puts out.
+    """How tokens are found in the output of a network that was trained by CTC.
 
     Attributes:
-        width: beginnings that the beam search follows at a time; 1 takes the likeliest token at each step.
+        width: beginnings that the beam search follows at a time; 1 takes the most probable token at each step.
         lm: a language model of n-grams for the beam search, an ARPA file, or a run of `rnnkit train
             ngram`; none takes no model.
         lm_weight: what the language model counts beside the network.
@@ -39,9 +39,9 @@ class CTCDecoding(Settings):
 
     @property
     def greedy(self) -> bool:
-        """Whether the likeliest token is taken at each step."""
+        """Whether the most probable token is taken at each step."""
         return self.width <= 1 and self.lm is None and self.words is None and not self.hot_words
 
     def made_greedy(self) -> dict[str, Any]:
-        """Return the fields that make a search take the likeliest token at each step."""
+        """Return the fields that make a search take the most probable token at each step."""
         return {"width": 1, "lm": None, "words": None, "hot_words": ()}

@@ -25,11 +25,11 @@ class CountScores(NamedTuple):
 
     Attributes:
         name: of the class.
-        true, told: things in all pictures.
+        true, told: true and predicted things in all pictures.
         mean_error: mean over the pictures of the absolute difference.
         exact: share of the pictures in which both are the same.
         precision: share of the predicted ones that are right.
-        recall: share of the true ones that are told.
+        recall: share of the true ones that are predicted.
     """
 
     name: str

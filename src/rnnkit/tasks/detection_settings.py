@@ -25,7 +25,7 @@ class DetectorNetwork(Settings):
         channels: of the stages in front, each of which halves the map; the picture is halved before, without losing
             pixels. The last one is the map of centres of dense.
         deep: of the further stages, each of which halves the map; the last one is the grid of cells of set.
-        blocks: pairs of convolutions of a deep stage, behind its first one.
+        blocks: pairs of convolutions of a deep stage, after its first one.
         features: channels in front of the head of dense.
         decoder_size: units of the LSTM of set.
         steps: things that a cell of set predicts; none takes the most that a cell holds in the training pictures, and

@@ -99,7 +99,7 @@ def backtest(
 ) -> Backtest:
     """Forecast from one origin after the other, and score the forecasts beside simple ones.
 
-    The windows begin behind what the predictor has seen of a series: the steps that it was trained on, and those that
+    The windows begin after what the predictor has seen of a series: the steps that it was trained on, and those that
     chose its epoch and calibrated its intervals. An earlier `start` takes seen steps, too; the findings say how many.
     Each window looks back as far as the model does, also at steps before its origin's part.
 
@@ -108,7 +108,7 @@ def backtest(
         series: with targets to compare with.
         origins: how many origins of each series, spread evenly over its steps; None: see `step`.
         step: steps from one origin to the next; None: 1, or more where that would be more than 10,000 windows.
-        start: the first time stamp to forecast; None: behind what the model has seen.
+        start: the first time stamp to forecast; None: after what the model has seen.
         linear: name → forecasts of fitted baselines, see `load_linear`.
         units: of the scores, see `Backtest`; forecasts are always in those of the table.
 
@@ -181,7 +181,7 @@ def seen_steps(predictor: ForecastPredictor, series: TimeSeries) -> npt.NDArray[
 
 
 def _told(predictor: ForecastPredictor, series: TimeSeries, lasts: list[Any]) -> list[str]:
-    """Tell of what is left out because the model has seen it, and of series that it has not."""
+    """Report what is left out because the model has seen it, and series that it has not seen."""
     said = []
     known = [last for last in lasts if last is not None]
     if known:
@@ -285,7 +285,7 @@ def windows_behind(
 
 
 def _overlap(predictor: ForecastPredictor, windows: ForecastWindows) -> list[str]:
-    """Tell how many windows forecast steps that the model was made from."""
+    """Report how many windows forecast steps that the model was trained on."""
     series = windows.series
     first = np.array(
         [series.times[row][at] for row, at in zip(windows.owner.tolist(), windows.origin.tolist(), strict=True)]

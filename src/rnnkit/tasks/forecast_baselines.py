@@ -45,7 +45,7 @@ class NaiveForecasts:
         mean         ŷ_(T+h) = the mean of the observed values of the lookback
 
     A step that is missing in the last season is taken from the season before. Where there is none, "seasonal" is
-    "persistence". No value of the horizon or behind it is used.
+    "persistence". No value of the horizon or after it is used.
 
     Args:
         windows: whose horizons are forecast.

@@ -1,4 +1,4 @@
-"""Climatology: what is usual at a day of the year, learnt from the training part alone."""
+"""Climatology: what is usual at a day of the year, learned from the training part alone."""
 
 from __future__ import annotations
 

@@ -70,8 +70,8 @@ class Fit(OptimizerSettings):
 
     Attributes:
         loss: of numbers; none of quantiles and distributions, which have their own.
-        early_stopping: end after so many epochs without a lower loss on the validation windows, and keep the best
-            epoch's weights; none keeps the last.
+        early_stopping: end after this number of epochs without a lower loss on the validation windows, and keep the
+            best epoch's weights; none keeps the last.
     """
 
     epochs: Count = 20

@@ -1,4 +1,4 @@
-"""A forecaster made anew, trained and calibrated: what the recipe and the estimator share."""
+"""A new forecaster is made, trained and calibrated: what the recipe and the estimator share."""
 
 from __future__ import annotations
 

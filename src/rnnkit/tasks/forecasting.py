@@ -201,13 +201,13 @@ class ForecastPredictor:
     def table(
         self, series: TimeSeries, horizon: int | None = None, *, quantiles: Sequence[float] = ()
     ) -> dict[str, list[Any]]:
-        """Return the forecasts behind the last observed target of each series, a list a column.
+        """Return the forecasts after the last observed target of each series, a list a column.
 
         The columns are "unique_id", "ds", "forecast", "low_80" and "high_80" where intervals were calibrated, and
         "q0.1" of the quantile 0.1. Behind the steps that intervals were calibrated for, their bounds are NaN.
 
         Args:
-            series: what was observed; rows behind that have the known covariates of the steps to come.
+            series: what was observed; rows after that have the known covariates of the steps to come.
             horizon: how many steps; None: those of the model. More than these forecasts `rnnkit.DeepAR` alone.
             quantiles: levels of the model's distribution.
 

@@ -2,7 +2,7 @@
 
 Of each pixel p of a thing, with d_p its distance to the nearest pixel outside of the thing,
 
-    t_p1 = d_p / max of d over the thing        1 in the middle, whatever the size of the thing; 0 outside
+    t_p1 = d_p / max of d over the thing        1 in the middle of a thing of any size; 0 outside
     t_p2 = 1 where two things come within 2 pixels of p, else 0
 
 A network says the classes q_p, and both as shares a_p1 and a_p2 (:mod:`rnnkit.ops.pixel_loss`). Then

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     Ids = npt.NDArray[np.int32]
 
-LONGEST_WORD = 20  # characters; what is behind them says little
+LONGEST_WORD = 20  # characters; what is after them says little
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class IntentVocabulary:
         return cls(words, characters)
 
     def encode(self, words: Sequence[str]) -> Ids:
-        """Return words as numbers [T, 1 + K]: of the word, then of its characters, 0 behind the last."""
+        """Return words as numbers [T, 1 + K]: of the word, then of its characters, 0 after the last."""
         ids = np.zeros((len(words), 1 + LONGEST_WORD), np.int32)
         ids[:, 0] = self.words.ids_of(words)
         for row, letters in zip(ids, self.characters.encode_many(word[:LONGEST_WORD] for word in words), strict=True):

@@ -120,7 +120,7 @@ def measure_tokens(learner: Learner, tokens: TokenArray, size: TextSize, *, wind
 def measure_dynamically(
     model: torch.nn.Module, train: TokenArray, validation: TokenArray, test: TokenArray, size: TextSize
 ) -> dict[str, float]:
-    """Return the figures of a model that goes on learning from the test text; rate and decay chosen on validation.
+    """Return the figures of a model that continues to learn from the test text; rate and decay chosen on validation.
 
     Args:
         model: the language model; its weights are put back.
@@ -211,7 +211,7 @@ def mistakes(
 
 
 def stored_separators(path: Path) -> bool:
-    """Return whether a token ended each text that a stored model learnt from; true of models that do not store it.
+    """Return whether a token ended each text that a stored model learned from; true of models that do not store it.
 
     Args:
         path: the model's file or folder.

@@ -74,7 +74,7 @@ class FramePredictor:
         """Return the frames of a clip, uint8 [T, C, H, W].
 
         Args:
-            path: as of `rnnkit.data.video.read_clip`.
+            path: as in `rnnkit.data.video.read_clip`.
             info: what `rnnkit.data.video.clip_info` returned, so that it is not read again.
             most: so many of the last ones; None: all.
 
@@ -90,7 +90,7 @@ class FramePredictor:
 
     @torch.inference_mode()
     def forecast(self, clip: Tensor, count: int | None = None) -> Tensor:
-        """Return the frames behind a clip, float32 [S, C, H, W] in [0, 1].
+        """Return the frames after a clip, float32 [S, C, H, W] in [0, 1].
 
         Args:
             clip: uint8 [T, C, H, W].
@@ -100,7 +100,7 @@ class FramePredictor:
 
     @torch.inference_mode()
     def forecasts(self, clips: Tensor, count: int | None = None, *, batch_size: int = 32) -> Tensor:
-        """Return the frames behind each of several clips, [N, S, C, H, W].
+        """Return the frames after each of several clips, [N, S, C, H, W].
 
         Args:
             clips: uint8 [N, T, C, H, W].
@@ -154,7 +154,7 @@ class FramePredictor:
 
 
 class FrameStream:
-    """Frames one by one: ``following = stream.push(frame)`` is the prediction of the frame behind it.
+    """Frames one by one: ``following = stream.push(frame)`` is the prediction of the frame after it.
 
     Attributes:
         count: the frames that arrived.

@@ -45,7 +45,7 @@ class Windows(Protocol):
 class HeldVideos:
     """Clips that are held in memory, a byte a pixel and channel, and windows of them.
 
-    A clip gives as many windows as fit behind one another. Before `redraw` they lie so, from its first frame on; then
+    A clip gives as many windows as fit after one another. Before `redraw` they lie so, from its first frame on; then
     each begins at a random frame.
 
     Args:
@@ -110,10 +110,10 @@ class WindowBatches(ResumableBatches):
         windows: what to read.
         batch_size: B, windows of a batch at most.
         observed: T.
-        shuffle: false: windows come in their order and are not drawn anew, and S frames are predicted from the first
+        shuffle: false: windows come in their order and are not drawn again, and S frames are predicted from the first
             epoch on.
         plain: so many epochs begin in which each frame is predicted from the true ones.
-        growing: in so many epochs behind them more frames are predicted from predictions.
+        growing: in so many epochs after them more frames are predicted from predictions.
         seed: of all that is drawn.
 
     Example:
@@ -172,7 +172,7 @@ class WindowBatches(ResumableBatches):
         return {**super().state_dict(), "epoch": self.epoch}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Let the next iteration go on behind that position, with the same batches to the bit."""
+        """Let the next iteration go on after that position, with the same batches to the bit."""
         super().load_state_dict(state)
         self.epoch = int(state["epoch"])
 

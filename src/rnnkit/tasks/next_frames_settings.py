@@ -18,7 +18,7 @@ class ForecasterNetwork(Settings):
     Attributes:
         hidden_size: channels of the recurrence at a quarter of the size.
         coarse_size: channels of the recurrence at an eighth of the size.
-        motions: the moves of each field of 8 × 8 pixels that the next frame is blended of; 0 draws every frame anew.
+        motions: the moves of each field of 8 × 8 pixels that the next frame is blended of; 0 draws all of each frame.
         reach: pixels that a field moves from a frame to the next one, at most.
         size: height and width that frames are scaled to, multiples of 8.
         fit: what becomes of frames of another shape: black edges are added (pad), both ends are cut off (crop), or
@@ -50,7 +50,7 @@ class ForecasterFit(AveragedSettings):
 
     Attributes:
         plain: the share of the epochs, from the first one on, in which each frame is predicted from the true ones.
-        growing: the share of the epochs behind them in which more and more frames are predicted from predictions.
+        growing: the share of the epochs after them in which more and more frames are predicted from predictions.
         choose_by: what of the validation part chooses the epoch: the sum of squares of a frame, that of the first
             predicted frame (first_squares), the structural similarity (ssim), or the loss.
     """

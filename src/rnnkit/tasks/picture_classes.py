@@ -28,9 +28,9 @@ class PictureAnswer(NamedTuple):
     """What a picture was taken for.
 
     Attributes:
-        name: the likeliest class.
+        name: the most probable class.
         confidence: its probability.
-        ranked: (class, probability), the likeliest first.
+        ranked: (class, probability), the most probable first.
 
     Example:
         >>> PictureAnswer("cat", 0.9, [("cat", 0.9), ("dog", 0.1)]).to_json()
@@ -167,7 +167,7 @@ def load_picture_namer(path: str | PathLike[str], *, device: str = "auto") -> Pi
 
 
 def score_pictures(namer: PictureNamer, images: Tensor, labels: Sequence[int]) -> tuple[Tensor, Any]:
-    """Return the probabilities of pictures [N, C], and the scores of the likeliest classes.
+    """Return the probabilities of pictures [N, C], and the scores of the most probable classes.
 
     Args:
         namer: the classifier.

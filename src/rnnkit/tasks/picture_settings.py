@@ -23,7 +23,7 @@ class PictureNetwork(Settings):
         size: pixels of each side of the square that a picture is scaled into, as a whole.
         mode: whether pictures are read in colour (rgb) or gray.
         channels: of each stage of convolutions, which halves both sides; none: there are no convolutions.
-        blocks: pairs of convolutions of a stage, behind its first one.
+        blocks: pairs of convolutions of a stage, after its first one.
         pooling: what the head sees of the last map: mean and maximum over its places (concat), one of them, or all of
             its numbers (flatten).
         dropout: probability of dropping a number in front of the head.

@@ -63,7 +63,7 @@ class Reader:
         model: a :class:`rnnkit.LineRecognizer`.
         height: H, rows that pictures are scaled to.
         tokenizer: of its tokens, whose first one is the blank.
-        decoding: the search; None takes the likeliest token at each step.
+        decoding: the search; None takes the most probable token at each step.
 
     Example:
         >>> import rnnkit

@@ -100,7 +100,7 @@ class LineBatches(TokenBatches):
         tokenizer: of the texts.
         batch_size: B, pictures of a batch at most.
         augment: changes pictures while training; None: nothing does.
-        shuffle: false: all are sorted by width, always, and nothing is drawn anew.
+        shuffle: false: all are always sorted by width, and nothing is drawn again.
         curriculum: so many epochs come from short to long.
         plain: so many epochs begin without augmentation.
         seed: of all that is drawn.

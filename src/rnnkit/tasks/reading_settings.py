@@ -22,10 +22,10 @@ class ReaderNetwork(Settings):
         kernel_size: steps of a kernel of conv, an odd number.
         height: rows that pictures are scaled to.
         channels: of the four convolutions over the picture.
-        features: of a step behind them.
+        features: of a step after them.
         stride: columns that become a step, 2 or 4; 2 for narrow letters.
         front_dropout: probability of dropping a feature of the convolutions.
-        dropout: probability of dropping a feature between and behind the layers that join steps.
+        dropout: probability of dropping a feature between and after the layers that join steps.
         layer_norm: whether recurrent layers normalise their products: training by CTC then leaves the blanks sooner.
     """
 

@@ -56,7 +56,7 @@ class TokenBatches(ResumableBatches):
         items: what is read.
         tokenizer: of the texts; or the names of classes, where each text is one of them: targets are their numbers [B].
         batch_size: B, items of a batch at most.
-        shuffle: false: all are sorted by length, always, and nothing is drawn anew.
+        shuffle: false: all are always sorted by length, and nothing is drawn again.
         curriculum, plain: see above.
         seed: of all that is drawn.
     """
@@ -123,7 +123,7 @@ class TokenBatches(ResumableBatches):
         return {**super().state_dict(), "epoch": self.epoch}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Let the next iteration go on behind that position, with the same batches to the bit."""
+        """Let the next iteration go on after that position, with the same batches to the bit."""
         super().load_state_dict(state)
         self.epoch = int(state["epoch"])
 
@@ -156,7 +156,7 @@ class TokenBatches(ResumableBatches):
             return self._cut(np.arange(len(self.items)))
         order = torch.randperm(len(self.items), generator=self.generator).numpy()
         pool = self.batch_size * (1 if self.epoch < self.plain else _POOL)
-        # Pools are whole numbers of batches, so that an epoch has as many batches whatever the order.
+        # Pools are whole numbers of batches, so that an epoch has the same number of batches in any order.
         batches = [one for begin in range(0, len(order), pool) for one in self._cut(order[begin : begin + pool])]
         return [batches[at] for at in torch.randperm(len(batches), generator=self.generator).tolist()]
 

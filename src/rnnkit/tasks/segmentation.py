@@ -95,7 +95,7 @@ class Segmented(NamedTuple):
 
 
 class Segmenter:
-    """Name the pixels of pictures, and separate things where the network learnt their shapes.
+    """Name the pixels of pictures, and separate things where the network learned their shapes.
 
     Args:
         model: a :class:`rnnkit.PictureSegmenter`.

@@ -23,7 +23,7 @@ class SegmenterNetwork(Settings):
             the convolutions see alone.
         hidden_size: units of the recurrence of renet, in each direction.
         channels: of the stages, from the full size to the coarsest map; each but the first halves the map.
-        blocks: pairs of convolutions of a stage, behind its first one.
+        blocks: pairs of convolutions of a stage, after its first one.
         dropout: probability of dropping a channel of the coarsest map while training.
         longest: pixels of the longer side above which pictures are scaled down; what is found is scaled back; none
             never scales.
@@ -77,7 +77,7 @@ class SegmenterFit(AveragedSettings):
     """The training of a network that names pixels.
 
     Attributes:
-        crop: pixels of each side of the parts that are learnt from; smaller pictures are filled up.
+        crop: pixels of each side of the parts that are learned from; smaller pictures are filled up.
         repeats: parts of each picture in an epoch.
         dice: what the Dice coefficient weighs in the loss beside the cross-entropy.
         choose_by: what of the validation part chooses the epoch: the intersection over the union, mean of the classes

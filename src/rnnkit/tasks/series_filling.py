@@ -255,7 +255,7 @@ def score_filling(model: torch.nn.Module, batches: FillingBatches) -> dict[str, 
 
     Returns:
         "rmse" of the network; "interpolation_rmse", of a straight line from the last step before a stretch to the
-        first one behind it, and of the last one held where there is none; "mean_rmse", of 0, the channels' mean.
+        first one after it, and of the last one held where there is none; "mean_rmse", of 0, the channels' mean.
 
     Example:
         >>> import rnnkit

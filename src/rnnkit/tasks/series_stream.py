@@ -1,4 +1,4 @@
-"""A series that is forecast while it goes on: one observation after the other, in the user's own units.
+"""A series that is forecast as its observations arrive, one after the other, in the user's own units.
 
 Legend: L lookback steps, H horizon steps, C channels.
 """
@@ -32,8 +32,8 @@ class SeriesStream:
     """Takes the observations of a series as they come, and forecasts; `ForecastPredictor.stream` makes one.
 
     A model without statistics of a window carries its state on: an update is one step of the recurrence, and a forecast
-    is that of all steps since the stream began. Any other model keeps the last L steps and computes each forecast anew;
-    `recomputes` says why.
+    is that of all steps since the stream began. Any other model keeps the last L steps and computes each forecast from
+    them; `recomputes` says why.
 
     Scales, gaps, covariates and the calendar are treated as in training: a missing value is the last one before it, and
     steps that are left out are missing.
@@ -47,7 +47,7 @@ class SeriesStream:
 
     Attributes:
         id: of the series.
-        recomputes: why each forecast is computed from the last L steps anew; None where a state is carried on.
+        recomputes: why each forecast is computed from the last L steps; None where a state is carried on.
         time: the stamp of the last observation; None before the first one.
 
     Raises:
@@ -150,7 +150,7 @@ class SeriesStream:
                 be left out: it is that of the next step. Known covariates may be left out where the history had them.
 
         Raises:
-            DataError: a time that is not behind the last one or lies between two steps, a gap that is longer than the
+            DataError: a time that is not after the last one or lies between two steps, a gap that is longer than the
                 lookback, a name that is missing, or a value that is no number.
         """
         stamp, value, past, known = self._rows.read(row, self.id, known=len(self._coming) > 0)
@@ -160,7 +160,7 @@ class SeriesStream:
             self._advance(one, value if last else math.nan, past, known, last=last)
 
     def _advance(self, stamp: Any, value: float, past: Array, known: Array, *, last: bool) -> None:
-        """Take one step; of a step that was left out the covariates are missing, but for those known in advance."""
+        """Take one step; of a step that was left out the covariates are missing, except those known in advance."""
         layout, row = self._preprocessing.layout, self._row
         if not math.isnan(value):
             row[0] = (value - self._center) / self._scale
@@ -253,7 +253,7 @@ class SeriesStream:
     # --- files -------------------------------------------------------------------------------------------------------
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Write what the observations left to one file; `ForecastPredictor.stream` goes on from it: ``state=path``.
+        """Write the state of the stream to one file; `ForecastPredictor.stream` resumes from it: ``state=path``.
 
         Args:
             path: ending in ``.safetensors``.

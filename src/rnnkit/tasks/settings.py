@@ -82,7 +82,7 @@ class OptimizerSettings(TrainingSettings):
     Attributes:
         optimizer: the optimizer's name.
         weight_decay: decay of the weights, decoupled from the gradient.
-        early_stopping: end after so many epochs without a lower loss on the validation rows, and keep the best
+        early_stopping: end after this number of epochs without a lower loss on the validation rows, and keep the best
             epoch's weights; none trains to the end and keeps the last.
     """
 

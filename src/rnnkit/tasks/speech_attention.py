@@ -125,7 +125,7 @@ class AttentionSearch:
 
 
 def _aligned(log_probs: Tensor, tokens: list[int], blank: int) -> list[tuple[int, int]] | None:
-    """Return the steps of tokens on the likeliest path of CTC; None where they are too many for the steps."""
+    """Return the steps of tokens on the most probable path of CTC; None where they are too many for the steps."""
     from ..generation.alignment import align
 
     try:

@@ -63,7 +63,7 @@ class HeldUtterances:
         waveforms: of each, [N] float32.
         texts: what is said in each.
         rate: samples a second.
-        speakers: who speaks in each; None: nobody knows.
+        speakers: who speaks in each; None: unknown.
 
     Raises:
         DataError: not as many texts or speakers as waveforms, or none.
@@ -237,7 +237,7 @@ class SpeechBatches(TokenBatches):
         batch_size: B, utterances of a batch at most.
         waves: augments samples [N]; None: nothing does.
         frames: augments normalised features [T, M], of as many frames; None: nothing does.
-        shuffle: false: all are sorted by length, always, and nothing is drawn anew.
+        shuffle: false: all are always sorted by length, and nothing is drawn again.
         curriculum: so many epochs come from short to long.
         plain: so many epochs begin without augmentation.
         seed: of all that is drawn.

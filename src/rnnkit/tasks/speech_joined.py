@@ -23,7 +23,7 @@ class Gaps(NamedTuple):
     Attributes:
         close: the share of utterances whose words follow each other without a gap.
         least, most: between words of the others.
-        around: the longest before the first word, and behind the last one.
+        around: the longest before the first word, and after the last one.
 
     Example:
         >>> Gaps(close=1.0).close  # no gaps
@@ -38,7 +38,7 @@ class Gaps(NamedTuple):
 
 class _Plan(NamedTuple):
     clips: list[int]
-    gaps: list[int]  # samples before each clip, and behind the last
+    gaps: list[int]  # samples before each clip, and after the last
     seed: int  # of the noise in them
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from .speech import Transcriber
 
-_BEHIND = 1.0  # seconds of silence behind an utterance, as of a microphone that stays open
+_BEHIND = 1.0  # seconds of silence after an utterance, as of a microphone that stays open
 
 _SOUND = 20.0  # seconds of sound for the real-time factor of an evaluation
 _STRINGS = 40  # utterances for the latency of an evaluation
@@ -79,7 +79,7 @@ def measure_latency(
     """Measure the time between a word's end and its appearance in the partial results of a stream.
 
     The time is that of the sound: how much of it had arrived, not how long computing took. Utterances come in pieces,
-    each with a second of silence behind it. A word appears with the piece from which on the text keeps it. Words that
+    each with a second of silence after it. A word appears with the piece from which on the text keeps it. Words that
     are missed or wrong do not count. The end of a recorded word is that of its recording, silence in it included.
 
     Args:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .voice_activity import VoiceDetector
 
 LONG = 60.0  # seconds: longer recordings are recognised in pieces
-_CHUNK = 0.2  # seconds that a stream takes at a time: it looks for the end of an utterance behind each
+_CHUNK = 0.2  # seconds that a stream takes at a time: it looks for the end of an utterance after each
 _ENDPOINT = 0.8  # seconds without a token that end an utterance where the recogniser never ends one
 _LONGEST = 30.0  # seconds of a piece
 EDGE = 0.2  # seconds around a segment of speech

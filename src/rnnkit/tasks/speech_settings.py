@@ -123,7 +123,7 @@ class SoundNetwork(NetworkSettings):
         kernel_sizes: widths of the convolutions in frames, one for each.
         strides: frames that become one, of each convolution; at most its width.
         front_dropout: probability of dropping a feature of the convolutions.
-        dropout: probability of dropping a feature between and behind the recurrent layers.
+        dropout: probability of dropping a feature between and after the recurrent layers.
         layer_norm: whether the recurrent layers normalise their products: training by CTC then begins to distinguish
             sounds several times as soon.
     """
@@ -186,12 +186,12 @@ class RecognizerFit(SoundFit):
 
 @dataclass(frozen=True)
 class Decoding(CTCDecoding):
-    """How tokens are found in what the network puts out, and where a stream ends an utterance.
+    """How tokens are found in the output of the network, and where a stream ends an utterance.
 
     Attributes:
         length_penalty: with model.head=attention, what long texts gain in the beam search; 0 prefers short ones.
         ctc_weight: with model.head=attention, what the branch of CTC counts in the search where the network has one; it
-            keeps attention from leaving words out and from telling them twice.
+            keeps attention from omitting words and from repeating them.
         tail: seconds of silence that follow the sound, in which a network without future frames outputs the last word.
         endpoint: seconds without a new token that end an utterance of a stream; 0 never ends one.
 
@@ -218,7 +218,7 @@ class RecognizerNetwork(SoundNetwork):
         joiner_size: features that join both, with head=transducer.
         decoder_size: features of the layer that writes tokens, and of these, with head=attention.
         attention: how the steps of an utterance are scored, with head=attention.
-        form: whether the decoder attends before it reads a token (bahdanau), or behind it (input_feeding), or without
+        form: whether the decoder attends before it reads a token (bahdanau), or after it (input_feeding), or without
             that any token waits for another's attention (parallel), with head=attention.
         ctc_weight: what a branch of CTC counts in the loss, with head=attention: it shows the encoder where tokens are
             said; 0 has none.

@@ -77,8 +77,8 @@ class Recognizer:
     The network is the transcriber's own: weights that change, as in training, count from the next push on. The work of
     a push does not grow with the utterance, but for copying its tokens.
 
-    An utterance ends after `endpoint` seconds without a new token. The search then begins anew. The network goes on: a
-    word that is being spoken at that time is heard whole, and belongs to the next utterance.
+    An utterance ends after `endpoint` seconds without a new token. The search then starts again. The network keeps its
+    state: a word that is being spoken at that time is read completely, and belongs to the next utterance.
 
     Args:
         transcriber: the trained recogniser.
@@ -124,7 +124,7 @@ class Recognizer:
         self.reset()
 
     def reset(self) -> None:
-        """Forget all sound, and begin anew."""
+        """Forget all sound, and start again."""
         self._resampler = self._make_resampler()
         self._features.reset()
         self._norm.reset()
@@ -153,8 +153,8 @@ class Recognizer:
     def flush(self) -> Partial:
         """End the sound, and return what is recognised; the next samples begin another one.
 
-        The silence that the network was trained to hear behind an utterance is heard first, so that the last word is
-        complete however close the sound ends behind it.
+        The silence that the network was trained to hear after an utterance is heard first, so that the last word is
+        complete however close the sound ends after it.
         """
         front = self._transcriber.front
         rest = torch.zeros(0) if self._resampler is None else self._resampler.flush()
@@ -250,7 +250,7 @@ class Recognizer:
         return Partial(text, new, pending, ended, seconds)
 
     def _final(self, decoded: Any, words: int) -> int:
-        """Return how many words of an utterance that goes on will not change."""
+        """Return how many words of an unfinished utterance will not change."""
         if self._whole_words:
             return words
         if self._transcriber.decoding.greedy:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class TransducerSearch(StepSearch):
-    """Find tokens in what the encoder of a transducer puts out.
+    """Find tokens in the output of a transducer's encoder.
 
     Args:
         model: a :class:`rnnkit.TransducerModel`.

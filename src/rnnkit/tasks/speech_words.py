@@ -1,4 +1,4 @@
-"""Words with times, of the tokens that a recogniser of speech puts out."""
+"""Words with times, made of the tokens that a speech recogniser outputs."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def words_of(
 
     Args:
         tokens: ids.
-        times: the first step of each token, and the one behind its last.
+        times: the first step of each token, and the one after its last.
         confidences: of each token, probabilities.
         tokenizer: of the tokens.
         seconds: a step.
@@ -89,7 +89,7 @@ class Settled(NamedTuple):
 
     Attributes:
         tokens, words: how many.
-        text: theirs, and the space behind it.
+        text: theirs, and the space after it.
     """
 
     tokens: int = 0
@@ -124,7 +124,7 @@ class WordReader:
     def __init__(self, tokenizer: Tokenizer, seconds: float, *, offset: float = 0.0) -> None:
         self._tokenizer, self._seconds, self._offset = tokenizer, seconds, offset
         self.settled = Settled()
-        self._tokens: list[int] = []  # that were read last, behind the settled ones
+        self._tokens: list[int] = []  # that were read last, after the settled ones
         self._ends: list[int] = []  # the characters that each of them ends behind
         self._written = ""  # their text
         self._spans: list[tuple[int, int, int]] = []  # of each word: its first and last token, its first character
@@ -135,7 +135,7 @@ class WordReader:
         return (self.settled.text + self._written).strip()
 
     def read(self, tokens: Sequence[int], times: Sequence[tuple[int, int]], confidences: Sequence[float]) -> list[Word]:
-        """Return the words behind the settled ones.
+        """Return the words after the settled ones.
 
         Args:
             tokens, times, confidences: as for :func:`words_of`, the settled ones among them.

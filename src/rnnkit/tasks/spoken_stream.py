@@ -48,7 +48,7 @@ class SpokenStream:
         self.reset()
 
     def reset(self) -> None:
-        """Forget all sound, and begin anew."""
+        """Forget all sound, and start again."""
         self._recognizer.reset()
         self._voice.reset()
         self._held = torch.zeros(0)  # sound that the recogniser did not hear
@@ -63,7 +63,7 @@ class SpokenStream:
             samples: [n], floats in [−1, 1], a tensor or an array; n may be 0. Integers of 16 bits are scaled.
 
         Returns:
-            what became known, in order: of speech that ended, and of speech that goes on. Times are those from the
+            what became known, in order: of speech that ended, and of speech that continues. Times are those from the
             beginning of the stream.
 
         Raises:

@@ -61,14 +61,14 @@ class RowReader:
         return given, value, np.array([found[name] for name in past]), np.array([found[name] for name in coming])
 
     def steps(self, given: Any, last: Any) -> list[Any]:
-        """Return the stamps of all steps behind the last one, up to a time.
+        """Return the stamps of all steps after the last one, up to a time.
 
         Args:
             given: the time of a row; None: it is of the next step.
             last: the stamp of the last step; None: there was none.
 
         Raises:
-            DataError: the time is not behind the last one, lies between two steps or far ahead, or is missing.
+            DataError: the time is not after the last one, lies between two steps or far ahead, or is missing.
         """
         frequency = self._preprocessing.frequency
         if given is None:

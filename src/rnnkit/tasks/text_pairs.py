@@ -36,7 +36,7 @@ class Search(Settings):
     """How answers are searched for; see ``rnnkit.generation.beam_search``.
 
     Attributes:
-        width: hypotheses that are followed at a time; 1 takes the likeliest token at each step.
+        width: hypotheses that are followed at a time; 1 takes the most probable token at each step.
         length_penalty: alpha; 0 prefers short answers.
         coverage_penalty: beta; above 0 answers that attend to all of the source win.
         max_tokens: the most tokens of an answer.

@@ -34,7 +34,7 @@ class ClipAnswer(NamedTuple):
     """What a network says of a clip.
 
     Attributes:
-        label: the likeliest class.
+        label: the most probable class.
         confidence: its probability.
         probabilities: of each class.
 
@@ -58,7 +58,7 @@ class ClipClassifier:
     """Name the class of clips.
 
     Args:
-        model: a :class:`rnnkit.SequenceClassifier` behind a :class:`rnnkit.FrameFront`.
+        model: a :class:`rnnkit.SequenceClassifier` after a :class:`rnnkit.FrameFront`.
         size: (height, width) that frames are scaled to.
         fit: what becomes of frames of another shape; see `rnnkit.data.video.fit_frames`.
         frames: those that the network sees of a clip, at most.
@@ -100,7 +100,7 @@ class ClipClassifier:
         """Return the frames of a clip, uint8 [T, C, H, W], as many as are kept of one.
 
         Args:
-            path: as of `rnnkit.data.video.read_clip`.
+            path: as in `rnnkit.data.video.read_clip`.
             info: what `rnnkit.data.video.clip_info` returned, so that it is not read again.
 
         Raises:

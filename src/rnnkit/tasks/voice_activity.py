@@ -27,7 +27,7 @@ STORED = "voice"  # in the extra of a model's file
 
 
 class VoiceDetector:
-    """Tell where somebody speaks in sound, or in a stream of samples.
+    """Detect where somebody speaks in sound, or in a stream of samples.
 
     Args:
         model: a :class:`rnnkit.SequenceTagger` with one output, ``activation="sigmoid"``, that looks back alone.

@@ -107,8 +107,8 @@ def score_segments(
         ``missed_speech``, the share of the time of speech that no segment covers; ``false_speech``, the share of the
         other time that one covers; ``missed_segments``, the share of true segments that none touches;
         ``false_alarms_per_hour``, found segments that touch no true one; ``delay_ms`` and ``delay_ms_worst_tenth``,
-        from the beginning of true segments to the moment at which it is told, where it is told at all: the median,
-        and the median of the worst tenth.
+        from the beginning of true segments to the moment at which it is reported, for those that are reported: the
+        median, and the median of the worst tenth.
 
     Example:
         >>> truth = VoiceTruth([Segment(1.0, 2.0)], torch.zeros(0), 3600.0)

@@ -18,7 +18,7 @@ class Segmenting(Settings):
         threshold: a segment begins where the probability reaches it; none takes the one that errs least on the
             validation part, as often in speech as in silence.
         release: a segment ends where the probability stays below this share of the threshold.
-        min_speech: seconds that the probability must stay at the threshold before a segment is told.
+        min_speech: seconds that the probability must stay at the threshold before a segment is reported.
         min_silence: seconds that it must stay below before the end is reported; shorter pauses belong to speech.
 
     Example:
@@ -43,7 +43,7 @@ class SceneSettings(Settings):
         kept: epochs that a scene is learned from before another one takes its place; each epoch replaces some.
         held: scenes to choose the epoch and the threshold by, and as many to judge by.
         seconds: of a scene; recordings with segments are cut into pieces as long.
-        silent: the share of scenes in which nobody speaks.
+        silent: the share of scenes without speech.
         quiet: the share of scenes with a faint noise alone; the others have noise, notes or knocks.
         noise_low: the lowest ratio of speech to noise in decibels.
         noise_high: the highest one.
@@ -98,7 +98,7 @@ class VoiceNetwork(NetworkSettings):
 
     Attributes:
         num_layers: layers, one above the other.
-        dropout: probability of dropping a feature between and behind the layers.
+        dropout: probability of dropping a feature between and after the layers.
         layer_norm: whether the layers normalise their products.
     """
 

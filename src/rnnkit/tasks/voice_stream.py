@@ -38,7 +38,7 @@ class VoiceSegment(NamedTuple):
     Attributes:
         start, end: in seconds.
         confidence: the mean probability of its frames.
-        told: the seconds of sound that had arrived when the beginning was told.
+        told: the seconds of sound that had arrived when the beginning was reported.
 
     Example:
         >>> VoiceSegment(0.5, 2.0, 0.987, 0.61).to_json()
@@ -61,7 +61,7 @@ class VoiceEvent(NamedTuple):
     Attributes:
         kind: "start" or "end".
         time: when it happened, in seconds from the beginning of the stream.
-        told: the seconds of sound that had arrived when it was told.
+        told: the seconds of sound that had arrived when it was reported.
         confidence: the mean probability of the frames of the segment so far.
 
     Example:
@@ -78,7 +78,7 @@ class VoiceEvent(NamedTuple):
 class Segmenter:
     """Make segments of the probabilities of frames, as they come.
 
-    A segment begins at the first of the frames that reach the threshold for `min_speech` seconds. It ends behind the
+    A segment begins at the first of the frames that reach the threshold for `min_speech` seconds. It ends after the
     last frame that reaches `release` times the threshold, when none did for `min_silence` seconds.
 
     Args:
@@ -108,11 +108,11 @@ class Segmenter:
         self.reset()
 
     def reset(self) -> None:
-        """Begin anew."""
+        """Start again."""
         self._frame = 0  # the next one
         self._begin = -1  # the first frame of a segment, or of what may become one
         self._last = -1  # the last one of speech, of a segment that was reported
-        self._sum = self._since = 0.0  # of probabilities up to the last frame of speech, and behind it
+        self._sum = self._since = 0.0  # of probabilities up to the last frame of speech, and after it
         self.speaking = False
 
     def push(self, probabilities: Iterable[float]) -> list[VoiceEvent]:
@@ -129,7 +129,7 @@ class Segmenter:
         """End the sound, which was so long, and a segment with it; the next frames begin another one."""
         found = []
         if self.speaking:
-            # Frames end with the sound: speech up to the last frame goes on to the end of the sound.
+            # Frames end with the sound: speech up to the last frame lasts to the end of the sound.
             last = self._last == self._frame - 1
             time = seconds if last else min(self._time(self._last + 1), seconds)
             found = [VoiceEvent("end", time, seconds, self._mean())]
@@ -249,7 +249,7 @@ class VoiceStream:
         return self._arrived / self.rate
 
     def reset(self) -> None:
-        """Forget all sound, and begin anew."""
+        """Forget all sound, and start again."""
         if self._resampler is not None:
             self._resampler.reset()
         self._features.reset()
