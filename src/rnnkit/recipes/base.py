@@ -95,7 +95,7 @@ class TextModel(NamedTuple):
         model: what `rnnkit.generation.token_model` takes.
         tokenizer: the model's.
         start: the ids that every text begins behind, in front of a prompt. (): a prompt has nothing in front, and a
-            text without a prompt begins behind the token that ends texts.
+            text without a prompt begins after the token that ends texts.
     """
 
     model: Any

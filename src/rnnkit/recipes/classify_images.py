@@ -77,7 +77,7 @@ class ClassifyImages(PictureRecipe):
         Args:
             path: where they lie.
             namer: of the run.
-            known: whether a class that the network lacks is an error; else it joins the classes behind them.
+            known: whether a class that the network lacks is an error; else it joins the classes after them.
         """
         from rnnkit.data.images import read_pictures
 
@@ -127,7 +127,7 @@ class ClassifyImages(PictureRecipe):
         return answer
 
     def drawing_predictor(self, folder: Path, out: Path) -> Predictor:
-        """Return a function from a picture's file to its class; it draws that, and writes the likeliest as JSON."""
+        """Return a function from a picture's file to its class; it draws that, and writes the most probable as JSON."""
         from rnnkit.recipes.classify_images_results import write_answer
 
         namer = self.namer(folder)
@@ -141,7 +141,7 @@ class ClassifyImages(PictureRecipe):
         return answer
 
     def table_predictor(self, folder: Path) -> Predictor:
-        """Return a function from a picture's file to a row of a table: its class, and the five likeliest."""
+        """Return a function from a picture's file to a row of a table: its class, and the five most probable."""
         namer = self.namer(folder)
         count = min(_RANKED, len(namer.classes))
 

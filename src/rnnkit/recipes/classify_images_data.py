@@ -128,7 +128,7 @@ def hold_new(pictures: PictureSet, namer: PictureNamer, *, known: bool) -> tuple
     Args:
         pictures: them.
         namer: of the run.
-        known: whether a class that the network lacks is an error; else it joins the classes behind them.
+        known: whether a class that the network lacks is an error; else it joins the classes after them.
 
     Raises:
         DataError: an unknown class, or no picture that can be read.

@@ -37,7 +37,7 @@ class Forecast(Recipe):
     Attributes:
         horizon: steps to forecast.
         lookback: steps that a window looks back; none takes two horizons or the longest season.
-        ahead: single steps of the horizon whose errors the summary has; those behind the horizon are left out.
+        ahead: single steps of the horizon whose errors the summary has; those after the horizon are left out.
         units: of the figures: own are those of the table; standard counts the scales of the series (data.scale), so
             that several series weigh alike.
         coverage: of the intervals, calibrated on the validation windows.

@@ -23,7 +23,7 @@ def steps_ahead(scores: ForecastScores, baselines: Mapping[str, ForecastScores],
     Args:
         scores: the network's.
         baselines: by their names.
-        steps: from 1 on; those behind the horizon are left out.
+        steps: from 1 on; those after the horizon are left out.
     """
     everyone = {NETWORK: scores} | dict(baselines)
     horizon = len(scores.by_step["mae"])

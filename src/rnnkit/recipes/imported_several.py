@@ -3,7 +3,7 @@
     L = mean over rows of Σ_o l_o        l_o: cross-entropy, binary cross-entropy or square of output o, the mean over
                                          its steps and numbers
 
-A :class:`rnnkit.Learner` takes one tensor of inputs and one of targets. So the inputs of a row stand one behind the
+A :class:`rnnkit.Learner` takes one tensor of inputs and one of targets. So the inputs of a row stand one after the
 other in a tensor [N, P], its targets in a tensor [N, Q], and the objective takes them apart. Legend: N rows, P and Q
 numbers of a row.
 """
@@ -68,7 +68,7 @@ class SeveralOutputs(Objective):
     """The sum of the losses of all outputs of a network that takes several inputs.
 
     Args:
-        inputs: how the inputs are packed, the lengths behind them where there are some.
+        inputs: how the inputs are packed, the lengths after them where there are some.
         targets: how the targets are packed, those of the outputs in their order.
         outputs: how the outputs are.
         final: of each output: "softmax", "sigmoid" or "linear"; the network returns what comes before.

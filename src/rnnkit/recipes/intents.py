@@ -47,7 +47,7 @@ class Model(NetworkSettings):
         crf: whether the tags of a sentence are scored together.
         input_dropout: probability of dropping a feature of a word.
         word_dropout: probability that a word becomes the unknown one while training.
-        dropout: probability of dropping a feature behind the recurrence, and between layers.
+        dropout: probability of dropping a feature after the recurrence, and between layers.
     """
 
     cell: Cell = "lstm"

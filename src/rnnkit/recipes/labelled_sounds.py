@@ -95,7 +95,7 @@ def without_speaker(speakers: Sequence[str | None], source: object) -> list[str]
 
 
 def with_voices(utterances: HeldUtterances, classes: tuple[str, ...], voices: int) -> HeldUtterances:
-    """Return utterances and behind them the names of the classes, said by voices that espeak-ng makes.
+    """Return utterances and after them the names of the classes, said by voices that espeak-ng makes.
 
     Raises:
         DataError: espeak-ng is not installed. ConfigError: it has fewer voices.

@@ -77,7 +77,7 @@ class Fit(OptimizerSettings):
         batch_size: rows of a batch, each a part of the text of its own.
         window: steps that a gradient goes back.
         random_windows: whether the windows' lengths are drawn at random around `window`.
-        early_stopping: end after so many epochs without a lower loss on the validation text.
+        early_stopping: end after this number of epochs without a lower loss on the validation text.
         keep_best: whether the weights of the epoch with the lowest loss on the validation text are kept.
         average: whether validation and the result use an average of the weights.
         ar: activation regularisation: coefficient of the mean square of the last layer's outputs.
@@ -224,7 +224,7 @@ class Lm(Recipe):
         return measure(learner, parts.validation, tokenizer, separators=parts.several, window=self.fit.window)
 
     def _token_shards(self, folder: Path) -> Any:
-        """Return the shards of tokens that the run in a folder learnt from; None where it learnt from texts."""
+        """Return the shards of tokens that the run in a folder learned from; None where it learned from texts."""
         shards = self.data.open_shards()
         if not shards or shards[0].kind != "tokens":
             return None

@@ -88,8 +88,8 @@ class Fit(OptimizerSettings):
         batch_size: images of an optimizer step.
         eps: what Adam adds to the root of the mean square; none is PyTorch's 1e-8. Keras adds 1e-7.
         recurrent_l2: coefficient of the sum of squares of the recurrent weights, added to what is minimised.
-        early_stopping: end after so many epochs without a lower loss on the images held out (`data.holdout`), and
-            keep the best epoch's weights; none trains to the end and keeps the last.
+        early_stopping: end after this number of epochs without a lower loss on the images held out (`data.holdout`),
+            and keep the best epoch's weights; none trains to the end and keeps the last.
     """
 
     epochs: Count = 10
@@ -117,7 +117,7 @@ class Data(Settings):
         holdout: so many of the training images, the last ones, are kept from training, to choose settings on.
         order: what a step reads: a row of 28 pixels, or one pixel of 784, row by row or in one fixed permutation.
         shift: with single pixels, by how many pixels each training image is moved at random, at most.
-        limit: use only the first so many images of each split, for a quick look; none uses all.
+        limit: use only this number of the first images of each split, for a quick look; none uses all.
     """
 
     group_name: ClassVar[str] = "data"

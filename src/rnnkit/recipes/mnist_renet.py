@@ -40,7 +40,7 @@ class Data(Settings):
         split_seed: of that choice; it does not follow `seed`.
         form: what is done with a picture of a file: digits brings it into MNIST's form (ink on black, 20 pixels high,
             centred), plain scales it; auto takes digits for MNIST itself.
-        limit: use only the first so many images of each part, for a quick look; none uses all.
+        limit: use only this number of the first images of each part, for a quick look; none uses all.
     """
 
     group_name: ClassVar[str] = "data"

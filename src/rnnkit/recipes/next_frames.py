@@ -44,7 +44,7 @@ class FrameWindows(Settings):
     Attributes:
         path: of what to learn from.
         observed: frames that are observed.
-        horizon: frames that are predicted behind them.
+        horizon: frames that are predicted after them.
     """
 
     group_name: ClassVar[str] = "data"

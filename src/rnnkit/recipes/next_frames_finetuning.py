@@ -40,7 +40,7 @@ class FramesJob(RecognitionJob):
         return MixedWindows(new, old, replay)
 
     def batches(self, items: Windows, settings: FineTune, *, shuffle: bool) -> Any:
-        """Return batches in which all frames behind the observed ones are predicted from predictions."""
+        """Return batches in which all frames after the observed ones are predicted from predictions."""
         from rnnkit.tasks.next_frames_batches import WindowBatches
 
         observed = self.recognizer.observed

@@ -43,7 +43,7 @@ def judge(predictor: FramePredictor, windows: Windows) -> Judged:
 
 
 def told(predictor: FramePredictor, path: Path) -> Columns:
-    """Return how many frames are predicted behind a clip, and how well its own last ones would have been.
+    """Return how many frames are predicted after a clip, and how well its own last ones would have been.
 
     Args:
         predictor: of the run.
@@ -75,7 +75,7 @@ def write_frames(predictor: FramePredictor, path: Path, out: Path) -> Columns:
     """Write the frames that follow a clip: ``NAME/1.png`` and so on, ``NAME.gif`` and ``NAME.json``.
 
     The animation has the last frames of the clip, as many as the network was trained to observe, and the predicted ones
-    behind them. The JSON file has the scores of the clip's own last frames, predicted from those before.
+    after them. The JSON file has the scores of the clip's own last frames, predicted from those before.
 
     Args:
         predictor: of the run.

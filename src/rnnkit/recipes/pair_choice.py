@@ -57,7 +57,7 @@ class EpochChoice:
         return f"val_greedy_{self.by}" if self.judged else None
 
     def callbacks(self, tokenizers: PairTokenizers, search: Search, judge: Judge) -> list[ValidationFigures]:
-        """Return the callback that answers the pairs after each epoch, the likeliest token at each step.
+        """Return the callback that answers the pairs after each epoch, the most probable token at each step.
 
         Args:
             tokenizers: of the model.

@@ -65,10 +65,10 @@ class Fit(OptimizerSettings):
         sampling: the probability, at the end, that the decoder reads its own token while training (Bengio et al.
             2015); it rises over the first half of the steps.
         average: ema validates and keeps the moving average of the weights.
-        early_stopping: end after so many epochs without a better one. The best epoch's weights are kept wherever there
-            are validation pairs.
+        early_stopping: end after this number of epochs without a better one. The best epoch's weights are kept wherever
+            there are validation pairs.
         choose_by: what decides the best epoch: the loss on the validation pairs, or a score of answers to them that
-            take the likeliest token at each step.
+            take the most probable token at each step.
         choose_pairs: validation pairs that are answered after each epoch for that score, the first so many.
     """
 
@@ -132,7 +132,7 @@ class Data(Settings):
         longest: pairs with a longer side, in tokens, are not trained on.
         cut: sources are cut to so many tokens, in answering too; none never cuts.
         language: of the targets, for the scores: zh, ja or another; auto sees whether they are Chinese or Japanese.
-        limit: train on the first so many pairs, for a quick look; none takes all.
+        limit: train on this number of the first pairs, for a quick look; none takes all.
     """
 
     group_name: ClassVar[str] = "data"

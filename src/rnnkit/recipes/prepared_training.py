@@ -145,7 +145,7 @@ class PreparedTraining(PreparedParts):
 
         Raises:
             ConfigError: there is none.
-            DataError: the run in the folder learnt from other data.
+            DataError: the run in the folder learned from other data.
         """
         self.check_data(folder)
         if self.validation is None:

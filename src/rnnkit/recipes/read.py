@@ -239,7 +239,7 @@ class PreparedReading(PreparedRecognition):
         return judge(predictor, items)
 
     def measured(self, predictor: Reader) -> tuple[dict[str, bool], Callable[[Any], Mapping[str, float]]]:
-        """Return that exact match and character error rate choose, of the likeliest token at each step."""
+        """Return that exact match and character error rate choose, of the most probable token at each step."""
         greedy = predictor.with_decoding(**predictor.decoding.made_greedy())
 
         def measure(model: Any) -> dict[str, float]:

@@ -178,7 +178,7 @@ class MixedItems:
         return self.old, int(self._rows[index - len(self.new)])
 
     def joined(self, name: str) -> Any:
-        """Return an array of the new items, such as their lengths, with that of the old ones behind it."""
+        """Return an array of the new items, such as their lengths, with that of the old ones after it."""
         import numpy as np
 
         values = list(getattr(self.new, name))

@@ -3,7 +3,7 @@
     rnnkit train regress my.csv --set data.target=yield
     rnnkit predict runs/regress new.csv --out predictions.csv
 
-Network and training are those of :mod:`rnnkit.tasks.series`, the same as for classes, but for the loss: the squared
+Network and training are those of :mod:`rnnkit.tasks.series`, the same as for classes, except the loss: the squared
 error of the numbers in units of their spread on the training rows. Results are in the numbers' own unit.
 """
 

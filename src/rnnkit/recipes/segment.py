@@ -102,7 +102,7 @@ class Segment(PictureRecipe):
         return PictureReading(model.longest, model.colour == "gray", model.contrast == "picture")
 
     def segmenter(self, folder: Path) -> Segmenter:
-        """Return what the folder's run learnt.
+        """Return what the folder's run learned.
 
         Args:
             folder: the run folder.

@@ -100,7 +100,7 @@ class PixelItems:
         return self.pictures.source
 
     def sample(self, index: int, mode: Mode) -> Sample:
-        """Return a picture with what is true of it, as it is learnt from."""
+        """Return a picture with what is true of it, as it is learned from."""
         from rnnkit.tasks.segmentation_batches import renumbered
 
         found = self.pictures.sample(index, mode)

@@ -31,7 +31,7 @@ def write_segment_page(
     Args:
         folder: the run folder.
         title: the heading.
-        segmenter: what the run learnt.
+        segmenter: what the run learned.
         judged: what was found, by the name of the test.
         history: of the training.
         metrics: what was measured.

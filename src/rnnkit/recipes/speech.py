@@ -243,7 +243,7 @@ class PreparedSpeech(PreparedRecognition):
         return judge(predictor, items)
 
     def measured(self, predictor: Transcriber) -> tuple[dict[str, bool], Callable[[Any], Mapping[str, float]]]:
-        """Return that the error rates of words and characters choose, of the likeliest token at each step."""
+        """Return that the error rates of words and characters choose, of the most probable token at each step."""
         return {"wer": False, "cer": False}, lambda model: greedy(predictor, self.validation)
 
     def write_results(
@@ -327,7 +327,7 @@ def learner_of(model: Any, fit: RecognizerFit, device: str, **others: Any) -> rn
 
 
 def greedy(transcriber: Transcriber, utterances: Utterances) -> dict[str, float]:
-    """Return the error rates of the likeliest token at each step."""
+    """Return the error rates of the most probable token at each step."""
     from rnnkit.recipes.speech_results import judge
 
     figures = judge(transcriber.with_decoding(**transcriber.decoding.made_greedy()), utterances).figures

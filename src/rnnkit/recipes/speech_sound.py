@@ -22,7 +22,7 @@ def make_front(
     Args:
         settings: of the features.
         rate: that of most files.
-        tail: seconds of silence behind each utterance.
+        tail: seconds of silence after each utterance.
         utterances: of the training part; None: the normalisation is measured later.
     """
     from rnnkit.data.audio.features import Features, FeatureSettings
@@ -69,7 +69,7 @@ def augmentations(settings: SoundAugment, features: Any) -> tuple[Any, Any]:
 
 
 def make_layers(settings: SoundNetwork, features: int) -> tuple[rnnkit.CausalConv, Any]:
-    """Return the convolutions that join frames, and the recurrent layers behind them, with fresh weights.
+    """Return the convolutions that join frames, and the recurrent layers after them, with fresh weights.
 
     Args:
         settings: of both.

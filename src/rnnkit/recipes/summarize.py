@@ -76,7 +76,7 @@ class Summarize(PairRecipe):
 
 
 def summarize() -> Summarize:
-    """Summarise texts, learnt from pairs of your own: LSTM encoder–decoder that copies words, with coverage."""
+    """Summarise texts, learned from pairs of your own: LSTM encoder–decoder that copies words, with coverage."""
     return Summarize()
 
 

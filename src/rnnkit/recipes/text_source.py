@@ -201,7 +201,7 @@ class Vocabulary(Settings):
     """The tokens that a text is cut into; see :func:`rnnkit.data.train_tokenizer`.
 
     Attributes:
-        tokens: characters, bytes, words (Chinese by characters), or pieces of words learnt from the text.
+        tokens: characters, bytes, words (Chinese by characters), or pieces of words learned from the text.
         size: the largest number of tokens; none takes all characters, 30,000 words, or 8,000 pieces.
         minimum_count: how often a character or word must occur to be a token.
         lowercase: whether texts are written in small letters first.

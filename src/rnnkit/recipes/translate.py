@@ -45,7 +45,7 @@ class Translate(PairRecipe):
 
 
 def translate() -> Translate:
-    """Translate texts, learnt from pairs of your own: LSTM encoder–decoder with attention, joint subwords."""
+    """Translate texts, learned from pairs of your own: LSTM encoder–decoder with attention, joint subwords."""
     return Translate()
 
 
