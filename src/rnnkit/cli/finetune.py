@@ -220,7 +220,7 @@ def _conclude(folder: Path, history: History) -> None:
 
 
 def _resume(folder: Path, recipe: str | None, device: str | None, launched: Launch, typed: Sequence[str]) -> None:
-    """Go on with a fine-tuning that was stopped, to the bits of an unbroken one."""
+    """Resume a fine-tuning that was stopped, with the same bits as an unbroken one."""
     from ..runs.folders import check_complete
     from ..runs.settings import restore
 
@@ -253,7 +253,7 @@ def _resume(folder: Path, recipe: str | None, device: str | None, launched: Laun
 
 
 def _job(chosen: Recipe, source: Path, task: str | None, request: DataRequest, settings: FineTune) -> FineTuneWork:
-    """Return what a run's model shall learn, read and checked."""
+    """Return what a run's model should learn, read and checked."""
     job = chosen.fine_tune_job(source, request, settings) if task is None else chosen.transfer_job(source, settings)
     job.check(settings)
     return job

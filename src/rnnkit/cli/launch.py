@@ -48,7 +48,7 @@ class Launch(NamedTuple):
         verb: the verb.
         processes: how many; None: it was not said, and this one does the work.
         restarts: how often all are started again after one failed.
-        again: returns what to type to go on with the run in a folder.
+        again: returns the command that resumes the run in a folder.
     """
 
     verb: str
@@ -126,7 +126,7 @@ def launch(words: Sequence[str], processes: int, restarts: int, again: Callable[
         words: what was typed behind ``rnnkit``, without what is about the launch.
         processes: how many.
         restarts: how often all are started again after one failed.
-        again: returns what to type to go on with the run.
+        again: returns the command that resumes the run.
     """
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError

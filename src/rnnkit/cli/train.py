@@ -43,7 +43,7 @@ from .member import check_restartable, exchange_of, has_begun, in_turn, member, 
 from .misplaced import check_data, check_recipe, check_resumed
 from .output import INTERRUPTED, plain_warnings, report
 
-FEW = 10  # rows to judge by, of which one weighs a tenth or more
+FEW = 10  # test rows, of which one weighs a tenth or more
 
 
 def train(

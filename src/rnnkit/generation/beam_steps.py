@@ -47,7 +47,7 @@ class BeamSteps:
         if self.attention is None:
             self._refuse_without_attention()
 
-        # At the beginning the rows of a source are alike, so only the first may go on.
+        # At the beginning the rows of a source are alike, so only the first may continue.
         self.scores = [[0.0] + [-math.inf] * (width - 1) for _ in prompts]
         self.ids = [row for row in prompts for _ in range(width)]  # of each row, the prompt in front
         self.begins = [len(row) for row in prompts]  # where the new tokens of a source begin

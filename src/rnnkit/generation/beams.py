@@ -57,7 +57,7 @@ def beam_search(
         length_penalty: α ≥ 0; 0 prefers short hypotheses, 1 about divides by the length.
         coverage_penalty: β ≥ 0; above 0 the model has to return attention weights.
         n_best: hypotheses that are returned for each source, at most `width`.
-        no_repeat_ngram: no sequence of so many tokens comes twice, the prompt included; 0 allows all.
+        no_repeat_ngram: no sequence of this number of tokens comes twice, the prompt included; 0 allows all.
         min_tokens: tokens in front of the end, at least.
         forbidden_ids: tokens that are never chosen.
         early_end: a source is done when `width` hypotheses are finished. False: only when no other can enter the best

@@ -52,7 +52,7 @@ class BeamSettings:
     return_attention: bool
 
     def norm(self, tokens: int) -> float:
-        """lp of a hypothesis of so many tokens, the end included."""
+        """lp of a hypothesis of this number of tokens, the end included."""
         return float(((5 + tokens) / 6) ** self.length_penalty)
 
 

@@ -159,7 +159,7 @@ def plain() -> Adding:
 
 
 def build(settings: Model, steps: int) -> rnnkit.SequenceRegressor:
-    """Return the network with fresh weights, its gates set for sequences of so many steps."""
+    """Return the network with fresh weights, its gates set for sequences of this number of steps."""
     body: rnnkit.SimpleRNN | rnnkit.LSTM | rnnkit.GRU
     if settings.cell == "simple_rnn":
         body = rnnkit.SimpleRNN(2, settings.hidden_size, nonlinearity=settings.nonlinearity, init=settings.init)

@@ -29,7 +29,7 @@ Aligner = Callable[["DataRequest", str | None], Iterator[tuple[str, "Transcript 
 
 @dataclass(frozen=True)
 class DataRequest:
-    """A file or folder that the user names beside a run, and how it is to be read.
+    """A file or folder that the user names with a run, and how it is to be read.
 
     Attributes:
         path: the file or folder.
@@ -336,7 +336,7 @@ class Recipe(Settings, PreparedRun):
         raise _missing(self, "inspection_data", "be inspected")
 
     def fine_tune_job(self, folder: Path, data: DataRequest, settings: FineTune) -> FineTuneWork:
-        """Return the folder's model with what it shall learn, read and checked; write nothing.
+        """Return the folder's model with what it should learn, read and checked; write nothing.
 
         Args:
             folder: the run folder.
@@ -355,11 +355,11 @@ class Recipe(Settings, PreparedRun):
         """Return name and settings of the recipe that fine-tunes the folder's model, for ``rnnkit finetune --task``.
 
         Args:
-            task: what the model shall learn to do, such as "classify".
+            task: what the model should learn to do, such as "classify".
             data: the file or folder to learn from.
 
         Raises:
-            ConfigError: the model cannot go on to that task.
+            ConfigError: the model cannot be fine-tuned for that task.
         """
         raise ConfigError(
             f"--task {task} arrived, but runs of {type(self).__name__} go on to no other task; leave --task out"

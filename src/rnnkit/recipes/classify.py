@@ -48,5 +48,5 @@ class Classify(series.SeriesRecipe):
 
 
 def classify() -> Classify:
-    """Learn to name the class of series in a file of yours (data.path), and keep rows back to judge by."""
+    """Learn to name the class of series in a file of yours (data.path), and keep rows back for the test."""
     return Classify()

@@ -34,7 +34,7 @@ class DetectJob(FineTuneWork):
         recipe: of the run.
         learner: of the network, which has outputs for the new classes, too.
         detector: with the old and the new classes.
-        new, judged: pictures to learn, and those to judge by; None: the same.
+        new, judged: pictures to learn, and those for the test; None: the same.
         old, old_test: what the run learned first, and what it held back; None where that is gone.
         old_from: where the old pictures come from, for the report.
         folder: of the run.
@@ -179,7 +179,7 @@ def make_job(recipe: Detect, folder: Path, data: DataRequest, settings: FineTune
 
 
 def _divided(pictures: PictureSet, settings: FineTune) -> tuple[PictureSet, PictureSet | None]:
-    """Return pictures to learn, and those to judge by; None where there would be none."""
+    """Return pictures to learn, and those for the test; None where there would be none."""
     import torch
 
     count = round(settings.validation * len(pictures))

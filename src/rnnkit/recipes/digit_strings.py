@@ -37,8 +37,8 @@ class Data(LineData):
         strings: strings of an epoch.
         longest: the most digits of a string to learn; the shortest has one. The test strings have as many, and twice as
             many.
-        growing: so many epochs begin with strings of two digits at most.
-        holdout: so many of the training images, the last ones, make the strings to choose by.
+        growing: this number of epochs begin with strings of two digits at most.
+        holdout: this number of the last training images make the strings to choose by.
         held_strings: strings to choose by.
         test_strings: strings of each test.
         least_step: the least pixels from one digit's frame of 28 pixels to the next one's.
@@ -81,7 +81,7 @@ class DigitStringsRun(Read):
     data: Data = field(default_factory=Data)
 
     def prepare(self) -> PreparedRun:
-        """Read MNIST, and make the strings to choose and to judge by."""
+        """Read MNIST, and make the strings for validation and test."""
         from rnnkit.data import train_tokenizer
         from rnnkit.data.digit_strings import FRAME, DigitStrings
 
@@ -116,7 +116,7 @@ class DigitStringsRun(Read):
         )
 
     def digits(self) -> tuple[Split, Split, Split]:
-        """Return the digits to learn, to choose by, and to judge by."""
+        """Return the digits for training, validation and test."""
         from rnnkit.data import mnist
 
         train, test = mnist.load(self.data.path)

@@ -19,8 +19,8 @@ class DividedData(Settings):
 
     Attributes:
         path: what to learn from. A name that is not here is looked for in the folder RNNKIT_DATA.
-        test: what to judge by; none takes the test part of the folder, or holds `test_share` back.
-        test_share: share of the texts held back to judge by (0.1), or how many (700).
+        test: the test data; none takes the test part of the folder, or holds `test_share` back.
+        test_share: share of the texts held back for the test (0.1), or how many (700).
         validation: share of the training texts to choose settings by (0.1), or how many (700).
         split_seed: of the division; it does not follow `seed`, so that seeds are judged on the same texts.
     """

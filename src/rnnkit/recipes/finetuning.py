@@ -41,7 +41,7 @@ class FineTune(Settings):
         replay: old rows mixed into each epoch: a share of its rows (0.5), or how many (from 1 on); none: no old rows.
         protect: hold the weights near what they were.
         strength: of the protection: L2-SP's alpha, or EWC's lambda; none is its usual one.
-        validation: share of the new rows kept from training, to judge by.
+        validation: share of the new rows kept from training, to evaluate on.
         seed: of the order of the rows, dropout and the division of the new rows.
         device: where to compute: auto, cpu, cuda, cuda:1, mps.
     """
@@ -131,12 +131,12 @@ class FineTuneJob(FineTuneWork):
         learner: of the network.
         new: `(X, y)` to learn, in the new head's labels.
         save: writes the model and all that predicting takes into a folder.
-        validation: more new rows, to judge by; None: `new`.
+        validation: more new rows, to evaluate on; None: `new`.
         old: gives `(X, y)` of the run's own training rows; called where they are needed. None: there are none.
         old_test: old rows that were held out; None where there are none.
         old_from: where the old rows come from, for the report.
         classes, old_classes: names of the new head's classes and of the old one's; None for no new head.
-        evaluate: gives figures as ``rnnkit evaluate`` prints them, of the "new" rows to judge by or the "old" ones, as
+        evaluate: gives figures as ``rnnkit evaluate`` prints them, of the "new" rows for the test or the "old" ones, as
             the network is then; the second argument says whether it still has its old head. None: the learner's.
     """
 
@@ -167,7 +167,7 @@ class FineTuneJob(FineTuneWork):
 
 
 def divide(x: torch.Tensor, y: torch.Tensor, settings: FineTune) -> tuple[Pair, Pair | None]:
-    """Return new rows to learn and to judge by, some of each class.
+    """Return new rows for training and test, some of each class.
 
     Raises:
         DataError: the labels are not one a row.

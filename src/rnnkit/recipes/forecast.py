@@ -4,7 +4,7 @@
     rnnkit predict runs/forecast latest.csv --out forecast.csv
 
 The last part of the time judges, the part before it chooses the epoch and calibrates the intervals. The network is
-scored beside forecasts without parameters, ridge regression and DLinear, on the same windows.
+scored together with forecasts without parameters, ridge regression and DLinear, on the same windows.
 
 ``etth1()``, ``energy()``, ``weather()`` and ``stocks()`` are of public series. ETTh1 and the load are found in the
 folder RNNKIT_DATA, or downloaded; the weather and the prices are files of the package vega-datasets.
@@ -41,7 +41,8 @@ class Forecast(Recipe):
         units: of the figures: own are those of the table; standard counts the scales of the series (data.scale), so
             that several series weigh alike.
         coverage: of the intervals, calibrated on the validation windows.
-        baselines: which forecasts are scored beside the network: those without parameters, or ridge and DLinear, too.
+        baselines: which forecasts are scored together with the network: those without parameters, or ridge and DLinear,
+            too.
         seed: of weights, order of the windows and dropout.
         device: where to compute: auto, cpu, cuda, cuda:1, mps.
     """

@@ -99,7 +99,7 @@ class ForecastJob(FineTuneWork):
         recipe: as the run was trained.
         folder: of that run.
         before: the forecaster as it was.
-        new: what it shall learn, with the copy of it that trains.
+        new: what it should learn, with the copy of it that trains.
         learner: of that copy.
         old: the series of the first training and their parts; None where these are gone.
     """
@@ -204,7 +204,7 @@ class ForecastJob(FineTuneWork):
 
 
 def _read(recipe: Forecast, predictor: ForecastPredictor, data: DataRequest, settings: ForecastFineTune) -> TimeSeries:
-    """The series of the file that shall be learned."""
+    """The series of the file that should be learned."""
     if settings.target:
         # What is forecast now had another role before, or none.
         options = dict(predictor.preprocessing.read_options)

@@ -1,4 +1,4 @@
-"""The run of a forecaster: training, intervals, scores beside the baselines, and what is written into the folder."""
+"""The run of a forecaster: training, intervals, scores with the baselines, and what is written into the folder."""
 
 from __future__ import annotations
 

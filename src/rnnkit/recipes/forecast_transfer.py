@@ -40,7 +40,7 @@ class ForecastTransferJob(FineTuneWork):
         prepared: the series, read and divided.
         predictor: the forecaster.
         forecaster: makes another one: with the pretrained layers, or (True) with fresh weights.
-        told: what was found about the series beside the pretraining, a sentence each.
+        told: what was found about the series besides the pretraining, a sentence each.
     """
 
     prepared: PreparedForecast
@@ -118,7 +118,7 @@ def make_job(recipe: Forecast, folder: Path, settings: FineTune) -> ForecastTran
     """Return the pretrained network of a folder as a forecaster, with the series of a recipe to learn.
 
     Args:
-        recipe: what shall be forecast, and from which series.
+        recipe: what should be forecast, and from which series.
         folder: of the pretraining.
         settings: of the fine-tuning.
 
@@ -227,7 +227,7 @@ def _take_over(new: Any, old: Any, views: int) -> None:
 
 
 def _same_file(recipe: Forecast, folder: Path) -> tuple[str, ...]:
-    """Return a sentence where the pretraining read the file whose latest steps shall judge."""
+    """Return a sentence where the pretraining read the file whose latest steps are the test."""
     before = read_recipe(folder).settings.get("data", {}).get("path")
     path = recipe.data.path
     if before is None or path is None or Path(before).resolve() != Path(path).resolve():

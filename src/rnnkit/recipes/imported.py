@@ -347,7 +347,7 @@ def _columns(y: torch.Tensor, final: str, suffix: str, classes: tuple[str, ...])
 
 
 def _divided(x: Any, y: torch.Tensor, settings: FineTune, divide: Any) -> tuple[Any, Any]:
-    """New rows to learn and to judge by, also where x has lengths."""
+    """New rows for training and test, also where x has lengths."""
     from ..types import Sequences
 
     if not isinstance(x, Sequences):

@@ -186,7 +186,7 @@ def figures_of(model: GraphModel, rows: SeveralRows, device: str) -> dict[str, f
 
     Args:
         model: with logits.
-        rows: to judge by.
+        rows: for the test.
         device: where to compute.
     """
     place = find_device(device)
@@ -279,7 +279,7 @@ def fine_tune_job(model: GraphModel, rows: SeveralRows, settings: FineTune, lr: 
 
     Args:
         model: with logits.
-        rows: to learn and to judge by.
+        rows: for training and test.
         settings: of the fine-tuning.
         lr: the rate that the network was trained with.
     """

@@ -101,7 +101,7 @@ class NucleiData(InstancesData):
     Attributes:
         path: a folder or an archive of pictures with masks. A name that is not here is looked for in the folder
             RNNKIT_DATA.
-        test_pictures: so many pictures, the last ones by name, are held back to judge by.
+        test_pictures: number of the last pictures by name that are held back for the test.
         validation: share of the others to choose by.
     """
 

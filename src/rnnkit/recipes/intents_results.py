@@ -39,7 +39,7 @@ def write_results(
     """Write ``mistakes.csv``, ``slots.csv``, ``report.html`` and ``troubles.txt``.
 
     Args:
-        texts: to judge by; (): the page has no samples.
+        texts: for the test; (): the page has no samples.
         found: what the model understood of them.
         folder: the run folder.
         troubles: sentences about the data.

@@ -23,7 +23,7 @@ SAMPLE = "sample.txt"
 
 
 def build(settings: Model, vocabulary: int) -> rnnkit.LanguageModel:
-    """Return the network with fresh weights, for so many tokens."""
+    """Return the network with fresh weights, for this number of tokens."""
     return rnnkit.LanguageModel(
         vocabulary,
         settings.cell,

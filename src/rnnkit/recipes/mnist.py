@@ -114,7 +114,7 @@ class Data(Settings):
 
     Attributes:
         root: a folder with MNIST's four files; none looks for them, see ``rnnkit.data.mnist.load``.
-        holdout: so many of the training images, the last ones, are kept from training, to choose settings on.
+        holdout: this number of the last training images are kept from training, to choose settings on.
         order: what a step reads: a row of 28 pixels, or one pixel of 784, row by row or in one fixed permutation.
         shift: with single pixels, by how many pixels each training image is moved at random, at most.
         limit: use only this number of the first images of each split, for a quick look; none uses all.

@@ -128,7 +128,7 @@ class MnistRenet(ClassifyImages):
         return self._held(part.images, part.labels, classes, path), classes
 
     def parts(self) -> _Parts:
-        """Return the images to learn, to choose by and to judge by.
+        """Return the images for training, validation and test.
 
         Raises:
             DataError: no such files, or test images of a class that no training image has.

@@ -3,8 +3,8 @@
     training clips from the first 55,000 training images, clips to choose by from the last 5,000, tests from the test
     images
 
-:mod:`rnnkit.data.moving_digits` says how clips are made. New training clips are made in each epoch. Clips to choose
-and to judge by are fixed by their own seeds. Nothing is chosen on the test clips.
+:mod:`rnnkit.data.moving_digits` says how clips are made. New training clips are made in each epoch. The clips for
+validation and test are fixed by their own seeds. Nothing is chosen on the test clips.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ class Data(FrameWindows):
     Attributes:
         path: a folder with MNIST's four files; none looks for them, see ``rnnkit.data.mnist.load``.
         clips: clips of an epoch.
-        holdout: so many of the training images, the last ones, make the clips to choose by.
+        holdout: this number of the last training images make the clips to choose by.
         held_clips: clips to choose by.
-        test_clips: clips to judge by.
+        test_clips: clips for the test.
         digits: of a clip.
     """
 
@@ -64,7 +64,7 @@ class MovingDigitsRun(NextFrames):
             )
 
     def prepare(self) -> PreparedRun:
-        """Read MNIST, and make the clips to choose and to judge by."""
+        """Read MNIST, and make the clips for validation and test."""
         data = self.data
         train, held, test = self.digits()
         learned = self._clips(train, data.clips, self.seed)
@@ -83,7 +83,7 @@ class MovingDigitsRun(NextFrames):
         )
 
     def digits(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Return the pictures of digits to learn, to choose by, and to judge by."""
+        """Return the pictures of digits for training, validation and test."""
         from rnnkit.data import mnist
 
         train, test = mnist.load(self.data.path)

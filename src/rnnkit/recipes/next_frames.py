@@ -1,4 +1,4 @@
-"""The next frames of clips: two recurrences over maps read the frames, and go on from their own predictions.
+"""The next frames of clips: two recurrences over maps read the frames, and continue from their own predictions.
 
     frames → patches of 4 × 4 pixels → ConvGRU(32) at a quarter of the size, ConvGRU(48) at an eighth → the next frame
 
@@ -327,7 +327,7 @@ def without_short(clips: PictureSet, data: WindowData) -> tuple[PictureSet, list
 
 
 def hold_windows(clips: PictureSet, predictor: FramePredictor, frames: int) -> HeldVideos:
-    """Read the frames of clips, for windows of so many of them.
+    """Read the frames of clips, for windows of this number of them.
 
     Args:
         clips: none is shorter.

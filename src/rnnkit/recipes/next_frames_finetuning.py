@@ -83,7 +83,7 @@ class MixedWindows(MixedItems):
 
 
 class FirstWindows:
-    """The first of some windows, to judge by.
+    """The first of some windows, for the test.
 
     Args:
         windows: them.
@@ -102,7 +102,7 @@ class FirstWindows:
 
 
 def make_job(recipe: NextFrames, folder: Path, data: DataRequest, settings: FineTune) -> FramesJob:
-    """Return the folder's network with clips to learn. Whole clips are held back to judge by.
+    """Return the folder's network with clips to learn. Whole clips are held back for the test.
 
     Raises:
         DataError: no clip is long enough, or old ones are wanted and are gone.

@@ -119,7 +119,7 @@ class Data(Settings):
         test_path: pairs that judge; none holds a share of path back.
         test_target_path: as target_path.
         validation: share of the pairs held back to choose by, where there is no file of them.
-        test: share of the pairs held back to judge by. Pairs that share a source or a target stay together.
+        test: share of the pairs held back for the test. Pairs that share a source or a target stay together.
         split_seed: another one holds other pairs back.
         tokenizer: what texts are cut into.
         target_tokenizer: what targets are cut into; none: as the sources.
@@ -130,7 +130,7 @@ class Data(Settings):
         lowercase: whether texts are written in small letters; the scores then say so.
         normalization: the Unicode form.
         longest: pairs with a longer side, in tokens, are not trained on.
-        cut: sources are cut to so many tokens, in answering too; none never cuts.
+        cut: sources are cut to this number of tokens, in answering too; none never cuts.
         language: of the targets, for the scores: zh, ja or another; auto sees whether they are Chinese or Japanese.
         limit: train on this number of the first pairs, for a quick look; none takes all.
     """

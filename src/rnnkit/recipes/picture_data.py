@@ -28,8 +28,8 @@ class PictureData(Settings):
     Attributes:
         path: a folder, table or archive of pictures with their annotations; see ``rnnkit.data.images.read_pictures``. A
             name that is not here is looked for in the folder RNNKIT_DATA.
-        test: what to judge by, as `path`; none takes the test part of the set, or holds `test_share` back.
-        test_share: share of the pictures held back to judge by.
+        test: the test data, as `path`; none takes the test part of the set, or holds `test_share` back.
+        test_share: share of the pictures held back for the test.
         validation: share of the pictures to choose the epoch by.
         by: whether the pictures of a group, such as a patient, a page or a video, are in one part alone (group),
             pictures are drawn at random, or follow from their names alone (hash), so that later ones move no others;

@@ -58,7 +58,7 @@ class PreparedTraining(PreparedParts):
     Attributes:
         recipe: its settings.
         train, validation: what to learn, and what chooses the epoch; None where there is none.
-        tests: what to judge by, by its name.
+        tests: the test data, by its name.
     """
 
     nouns: ClassVar[str] = "items"
@@ -71,7 +71,7 @@ class PreparedTraining(PreparedParts):
     tests: dict[str, Any]
 
     def __post_init__(self) -> None:
-        """Raise ConfigError for early stopping without items to judge by, before there is a run folder."""
+        """Raise ConfigError for early stopping without items for the test, before there is a run folder."""
         if self.recipe.fit.early_stopping is not None and self.validation is None:
             raise ConfigError(f"fit.early_stopping needs {self.nouns} to judge by; add --set data.validation=0.1")
 

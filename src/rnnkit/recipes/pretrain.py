@@ -73,7 +73,7 @@ class PretrainFit(AveragedSettings):
     choose_by: Literal["rmse", "loss"] = "rmse"
 
     def settled(self, rows: int) -> PretrainFit:
-        """Return the settings with a number of epochs for so many series.
+        """Return the settings with a number of epochs for this number of series.
 
         Example:
             >>> PretrainFit().settled(50).epochs, PretrainFit().settled(50_000).epochs
@@ -88,7 +88,7 @@ class Unlabelled(Source):
     """The series, and how they are divided.
 
     Attributes:
-        test_share: share of the series held back to judge by, where no `test` is given.
+        test_share: share of the series held back for the test, where no `test` is given.
         validation: share of the series that choose the epoch.
         cut: steps of the pieces that longer series are cut into, so that a few long series are many; none keeps them.
     """
@@ -194,7 +194,7 @@ class Pretrain(Recipe):
         return InspectionData(model, inputs, None, None)
 
     def fine_tune_job(self, folder: Path, data: DataRequest, settings: FineTune) -> FineTuneWork:
-        """Refuse: what the network shall answer has to be named."""
+        """Refuse: what the network should answer must be named."""
         raise ConfigError(
             f"{folder} was pretrained without labels; say what it shall learn of {data.path}: --task classify, --task "
             "regress or --task forecast"

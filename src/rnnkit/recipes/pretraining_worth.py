@@ -39,7 +39,7 @@ class TransferFineTune(FineTune):
 
         Args:
             rows: to train on.
-            held_back: to judge by.
+            held_back: for the test.
             nouns: what rows are called.
         """
         if self.compare and not held_back:

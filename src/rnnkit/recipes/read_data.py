@@ -58,7 +58,7 @@ class ReadData(LineData, PictureData):
     """Pictures of lines of text, and how they are divided.
 
     Attributes:
-        layout: how the pictures lie: a text file beside each (texts), or a table; auto looks.
+        layout: how the pictures lie: a text file next to each (texts), or a table; auto looks.
         text_column: of a table, the column of what is written.
         lowercase: whether texts are written in small letters.
     """

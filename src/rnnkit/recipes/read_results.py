@@ -1,4 +1,4 @@
-"""What a run of reading writes at its end: texts beside what was read, confusions, and the page ``report.html``."""
+"""What a run of reading writes at its end: texts with what was read, confusions, and the page ``report.html``."""
 
 from __future__ import annotations
 

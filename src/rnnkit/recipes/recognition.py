@@ -97,7 +97,7 @@ def learn_new_tokens(
         tokenizer: of the network.
         texts: to learn.
         folder: of the run, for the message.
-        grow: gives a network outputs for so many tokens, drawn by a generator.
+        grow: gives a network outputs for this number of tokens, drawn by a generator.
 
     Returns:
         The tokenizer with the new tokens, and a sentence about them; "" where there are none.

@@ -24,7 +24,7 @@ class JobParts(NamedTuple):
     """What a recogniser learns, and what it is judged by.
 
     Attributes:
-        new, judged: items to learn, and those to judge by; None: the same.
+        new, judged: items to learn, and those for the test; None: the same.
         old, old_test: what the run learned first, and what it held back; None where that is gone.
         old_from: where the old items come from, for the report.
     """
@@ -44,7 +44,7 @@ class RecognitionJob(FineTuneWork):
         recipe: of the run.
         learner: of the network, which has the new tokens, too.
         recognizer: of the network.
-        parts: what to learn and to judge by.
+        parts: the data for training and test.
         folder: of the run.
         told: sentences about the data.
     """

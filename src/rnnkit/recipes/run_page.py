@@ -1,4 +1,4 @@
-"""The page of a run, ``report.html``: what those of all recipes have, and ``troubles.txt`` beside it."""
+"""The page of a run, ``report.html``: what those of all recipes have, and ``troubles.txt`` next to it."""
 
 from __future__ import annotations
 

@@ -3,10 +3,10 @@
     picture → convolutions down → ReNet at the coarsest map → convolutions up → a class for each pixel
 
 A U-shaped network (Ronneberger et al. 2015) with a recurrence that has read the whole picture at its coarsest map, as
-in ReSeg (Visin et al. 2016). It learns from pictures with masks beside, or from outlines of COCO. In each epoch, parts
-of pictures are cut out, turned, scaled and recoloured, and their masks with them. Whole pictures are answered, large
-ones in overlapping tiles. The epoch with the highest intersection over union (IoU) of the validation part is kept. The
-test part chooses nothing. Otsu's threshold, which learns nothing, is measured for comparison.
+in ReSeg (Visin et al. 2016). It learns from pictures with masks next to them, or from outlines of COCO. In each epoch,
+parts of pictures are cut out, turned, scaled and recoloured, and their masks with them. Whole pictures are answered,
+large ones in overlapping tiles. The epoch with the highest intersection over union (IoU) of the validation part is
+kept. The test part chooses nothing. Otsu's threshold, which learns nothing, is measured for comparison.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Segment(PictureRecipe):
 
     title: ClassVar[str] = "Segmentation"
     command: ClassVar[str] = "segment"
-    shapes: ClassVar[int] = 0  # of things, which the network learns beside the classes
+    shapes: ClassVar[int] = 0  # of things, which the network learns besides the classes
 
     model: SegmenterNetwork = field(default_factory=SegmenterNetwork)
     augment: SegmentAugmentation = field(default_factory=SegmentAugmentation)
@@ -57,7 +57,7 @@ class Segment(PictureRecipe):
     device: str = "auto"
 
     def files_in(self, folder: Path) -> list[Path] | None:
-        """Return the pictures in a folder, without the masks beside them."""
+        """Return the pictures in a folder, without the masks next to them."""
         from rnnkit.data.images.mask_folders import is_mask
 
         files = super().files_in(folder) or []

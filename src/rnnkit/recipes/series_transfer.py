@@ -34,7 +34,7 @@ class SeriesTransferJob(FineTuneWork):
         prepared: the rows, read and divided, with the scales of the pretraining.
         predictor: the network and what its outputs mean.
         network: makes another one: with the pretrained layers, or (True) with fresh weights.
-        told: what was found about the rows beside the pretraining, a sentence each.
+        told: what was found about the rows besides the pretraining, a sentence each.
     """
 
     prepared: PreparedSeries
@@ -110,7 +110,7 @@ def make_job(recipe: SeriesRecipe, folder: Path, settings: FineTune) -> SeriesTr
     """Return the pretrained network of a folder with the rows of a recipe to learn.
 
     Args:
-        recipe: what shall be learned, and from which rows.
+        recipe: what should be learned, and from which rows.
         folder: of the pretraining.
         settings: of the fine-tuning.
 

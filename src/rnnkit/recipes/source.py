@@ -33,7 +33,7 @@ class Source(TableSettings):
 
     Attributes:
         path: a CSV, TSV, .npz, .parquet, .ts or .arff file, or a folder with a folder of CSVs or images for each class.
-        test: a second file to judge by; none holds `test_share` of the rows of `path` back.
+        test: a second file for the test; none holds `test_share` of the rows of `path` back.
         test_share: share of the rows held back, where no `test` is given; 0 trains on all.
         validation: share of the rows watched while training, for `fit.early_stopping`.
         split: rows at random (each class alike), whole groups, or the earliest for training and the latest for test.

@@ -254,7 +254,7 @@ class PreparedSpeech(PreparedRecognition):
         history: Any,
         metrics: Mapping[str, Any],
     ) -> None:
-        """Write texts beside their transcripts, confusions, and the page of the run."""
+        """Write texts with their transcripts, confusions, and the page of the run."""
         from rnnkit.recipes.speech_page import write_speech_page
         from rnnkit.recipes.speech_results import write_predictions
 

@@ -32,8 +32,8 @@ class ClipData(Settings):
     Attributes:
         path: a folder, a table, or an archive of sound files with what is said in each, or with its class; see
             ``rnnkit.data.audio.read_clips``. A name that is not here is looked for in the folder RNNKIT_DATA.
-        test: what to judge by, as `path`; none holds `test_share` back.
-        test_share: share of the recordings held back to judge by.
+        test: the test data, as `path`; none holds `test_share` back.
+        test_share: share of the recordings held back for the test.
         validation: share of the recordings to choose the epoch by.
         by: whether a speaker is in one part alone (speaker) or recordings are drawn at random; auto takes speaker where
             each recording names one and there are five or more.
@@ -148,7 +148,7 @@ class ClipParts(NamedTuple):
 
     @property
     def held_out(self) -> ClipSet | None:
-        """What to judge by: the test part, else that of the validation."""
+        """The test data: the test part, else that of the validation."""
         return self.test if self.test is not None else self.validation
 
 

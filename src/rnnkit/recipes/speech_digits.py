@@ -77,7 +77,7 @@ class SpeechDigits(Speech):
     data: Data = field(default_factory=Data)
 
     def prepare(self) -> PreparedRun:
-        """Read the recordings, and join those to choose and to judge by."""
+        """Read the recordings, and join those for validation and test."""
         clips = self.read()
         rate = self.features.arguments(clips.rate)["rate"]
         train, validation, test = self.divide(clips)
@@ -163,7 +163,7 @@ class SpeechDigits(Speech):
         return speak(replace(clips, clips=tuple(digits)), self.data, rate)
 
     def divide(self, clips: ClipSet) -> tuple[ClipSet, ClipSet, ClipSet]:
-        """Return the recordings to learn, to choose by, and to judge by."""
+        """Return the recordings for training, validation and test."""
         without, speakers = self.data.without, clips.speakers
         if without is not None and without not in speakers:
             raise ConfigError(f"data.without={without} arrived; expected one of {', '.join(speakers)}")

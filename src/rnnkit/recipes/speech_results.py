@@ -1,4 +1,4 @@
-"""What a run of speech recognises and writes at its end: texts beside their transcripts, and confusions."""
+"""What a run of speech recognises and writes at its end: texts with their transcripts, and confusions."""
 
 from __future__ import annotations
 

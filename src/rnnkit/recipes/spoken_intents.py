@@ -39,8 +39,8 @@ class Data(ClipData):
         path: as in sound-classify; or a folder with ``train.jsonl`` and ``test.jsonl``, as ``python -m
             rnnkit.data.audio.spoken_commands`` makes one; none makes spoken commands with espeak-ng, in the cache.
         commands: of made commands, those to train and to validate on.
-        test_commands: those to judge by; their voices are in no other part.
-        unseen_texts: whether no text of theirs to judge by is among those to train on.
+        test_commands: those for the test; their voices are in no other part.
+        unseen_texts: whether no text of the test is among those to train on.
         command_rate: their samples a second.
         command_seed: of their making; it does not follow `seed`, so that seeds are judged on the same commands.
     """
@@ -52,7 +52,7 @@ class Data(ClipData):
     command_seed: Seed = 0
 
     def located(self) -> Data:
-        """Return the same with the files to learn from and to judge by; commands are made where there is no path.
+        """Return the same with the files for training and test; commands are made where there is no path.
 
         Raises:
             DataError: espeak-ng is not installed.

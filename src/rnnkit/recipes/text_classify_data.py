@@ -43,7 +43,7 @@ class Data(DividedData):
         vocabulary: the largest number of tokens.
         minimum_count: how often a word or character must occur to be known; rarer ones train the unknown one.
         lowercase: whether texts are written in small letters.
-        max_tokens: so many tokens of a text are read, the first ones.
+        max_tokens: number of the first tokens of a text that are read.
     """
 
     text: str | None = None

@@ -30,7 +30,7 @@ def write_results(
 
     Args:
         trained: the network.
-        texts: to judge by; (): the page has no samples.
+        texts: for the test; (): the page has no samples.
         folder: the run folder.
         troubles: sentences about the data.
         history: of the training.

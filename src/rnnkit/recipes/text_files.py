@@ -71,7 +71,7 @@ def read_pairs(
 
 
 def read_new_pairs(data: Data, request: DataRequest) -> list[TextPair]:
-    """Return the pairs of the file, or the two parallel files, that a user names beside a trained run."""
+    """Return the pairs of the file, or the two parallel files, that a user names with a trained run."""
     target = None if request.target_path is None else str(request.target_path)
     return read_pairs(data, str(request.path), target, request.encoding, new=True)
 

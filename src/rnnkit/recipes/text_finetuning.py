@@ -55,7 +55,7 @@ class LanguageModelJob(FineTuneWork):
         window: steps that a gradient goes back.
         learner: of the model, which has the characters and words of the new texts, too.
         tokenizer: the model's, with these.
-        parts: the new texts: to learn and to judge by.
+        parts: the new texts: for training and test.
         old: held-out text of the first training; None where there is none.
         old_separators: whether a token ended each text of the first training.
         old_from: where it comes from, for the report.
@@ -195,7 +195,7 @@ class ClassifierJob(FineTuneWork):
     """A language model's layers under a new head, with texts of classes to learn.
 
     Attributes:
-        texts: to learn and to judge by.
+        texts: for training and test.
         learner: of the network.
     """
 

@@ -74,7 +74,7 @@ class PairRecipe(Recipe):
         return list(pairs)
 
     def baselines(self, pairs: Sequence[TextPair]) -> dict[str, list[str]]:
-        """Return answers that no network made, by what they are called; they are scored beside the model's."""
+        """Return answers that no network made, by what they are called; they are scored together with the model's."""
         return {}
 
     def count_rows(self, count: int) -> str:

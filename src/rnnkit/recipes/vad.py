@@ -93,7 +93,7 @@ class Vad(Recipe):
         )
 
     def divide(self) -> ClipParts:
-        """Return the recordings to learn, to choose by, and to judge by."""
+        """Return the recordings for training, validation and test."""
         return divide_clips(self.data, "vad")
 
     def run(self, folder: Path) -> runs.Metrics | None:
@@ -207,7 +207,7 @@ class PreparedVoice(PreparedRun):
     Attributes:
         recipe: its settings.
         train, validation: what to learn, and what chooses epoch and thresholds; None where there is none.
-        tests: what to judge by, by its name.
+        tests: the test data, by its name.
         rate: samples a second.
         told: sentences about the recordings.
         division: how the parts were made.

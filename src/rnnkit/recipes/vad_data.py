@@ -31,7 +31,7 @@ class VoiceData(ClipData):
     """The recordings, and how it is known where somebody speaks in them.
 
     Attributes:
-        labels: segments reads them from a table (path, start, end) or from label files of Audacity beside the
+        labels: segments reads them from a table (path, start, end) or from label files of Audacity next to the
             recordings; energy takes recordings of clean speech, finds speech by its energy, and makes scenes of them;
             auto looks.
         speech_labels: the labels of segments that mean speech; none takes all.
@@ -103,7 +103,7 @@ def hear(clips: ClipSet, rate: int, part: str) -> Heard:
 def make_scenes(
     heard: Heard, settings: SceneSettings, rate: int, noises: Sequence[Tensor], part: str, seed: int
 ) -> Spoken:
-    """Return what to learn or to judge by: scenes of clean recordings, else recordings in pieces.
+    """Return data for training or the test: scenes of clean recordings, else recordings in pieces.
 
     Args:
         heard: the recordings.

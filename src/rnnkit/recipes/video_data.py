@@ -27,8 +27,8 @@ class VideoData(PictureData):
     Attributes:
         path: a folder, table or archive of clips; see ``rnnkit.data.video.read_videos``. A name that is not here is
             looked for in the folder RNNKIT_DATA.
-        test: what to judge by, as `path`; none takes the test part of the set, or holds `test_share` back.
-        test_share: share of the clips held back to judge by.
+        test: the test data, as `path`; none takes the test part of the set, or holds `test_share` back.
+        test_share: share of the clips held back for the test.
         validation: share of the clips to choose the epoch by.
         by: whether the clips of a group, such as a person, a camera or a scene, are in one part alone (group), clips
             are drawn at random, or follow from their names alone (hash), so that later ones move no others; auto takes

@@ -84,12 +84,12 @@ def changed(folder: Path, name: str | None = None) -> list[str]:
 
 @contextmanager
 def named_where_refused(place: Path, folder: Path, instead: str) -> Iterator[None]:
-    """Name the files that have changed where a block refuses to go on with a checkpoint since it read other data.
+    """Name the files that have changed where a block refuses to resume with a checkpoint since it read other data.
 
     Args:
         place: the run folder, or a copy of its small files.
         folder: the run folder, for the message.
-        instead: what to do if the data shall stay as it is now.
+        instead: what to do to keep the data as it is now.
     """
     from ..training.resuming.states import OtherRunError
 

@@ -44,7 +44,7 @@ def start(
         recipe: a frozen dataclass; its fields ``seed`` and ``device`` are recorded where it has them, and those of the
             fine-tuning's settings where it is one.
         out: the folder, new or empty; None takes ``runs/NAME``, or the first of ``runs/NAME-2`` … that is free.
-        finetune: of a fine-tuning, what ``finetune.json`` shall hold: where it comes from, and its settings.
+        finetune: of a fine-tuning, what ``finetune.json`` holds: where it comes from, and its settings.
         again: whether `out` holds an attempt of the same run, which failed.
 
     Yields:
@@ -137,7 +137,7 @@ def check_model(path: Path, file: str = FILE) -> None:
 
 
 def resume_again(folder: Path) -> str:
-    """Return what to type to go on with the training in a run folder."""
+    """Return the command that resumes the training in a run folder."""
     return shlex.join(["rnnkit", "train", "--resume", str(folder)])
 
 

@@ -76,7 +76,7 @@ def progress(folder: Path, recipe: Any = None) -> State:
             longer, and was cut off before it wrote a state. None: only the state says how many.
 
     Raises:
-        RunFolderError: it is no run folder, or holds no state to go on from.
+        RunFolderError: it is no run folder, or holds no state to continue from.
     """
     from ..training.resuming.states import is_over
 
@@ -105,7 +105,7 @@ def changes(folder: Path, recipe: Any) -> list[str]:
 
     Args:
         folder: the run's.
-        recipe: with the settings that it shall go on with.
+        recipe: with the settings that it resumes with.
 
     Raises:
         ConfigError: its device does not exist here, or is of another kind than the state in the folder is of.

@@ -66,7 +66,7 @@ class Classification(Task):
     def with_new_targets(
         self, before: Preprocessing, rows: SeriesSet, classes: Literal["add", "replace"]
     ) -> Preprocessing:
-        """Return the preprocessing with the new rows' classes beside the old ones, or in their place.
+        """Return the preprocessing with the new rows' classes next to the old ones, or in their place.
 
         Raises:
             DataError: fewer than two classes would remain.

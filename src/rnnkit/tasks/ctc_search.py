@@ -53,7 +53,7 @@ class CTCSearch:
         return self._decoder.decode(log_probs)[0]
 
     def decoder(self) -> CTCDecoder:
-        """Return a decoder for a stream; each stream needs one of its own."""
+        """Return a decoder for a stream; each stream needs its own."""
         from ..generation import CTCDecoder
 
         return CTCDecoder(**self._settings)

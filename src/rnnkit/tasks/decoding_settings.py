@@ -16,7 +16,7 @@ class CTCDecoding(Settings):
         width: beginnings that the beam search follows at a time; 1 takes the most probable token at each step.
         lm: a language model of n-grams for the beam search, an ARPA file, or a run of `rnnkit train
             ngram`; none takes no model.
-        lm_weight: what the language model counts beside the network.
+        lm_weight: what the language model counts relative to the network.
         word_bonus: what each word adds to the score, against a language model's liking for few words.
         words: a file of words, one a line; the beam search writes no others.
         hot_words: words that the beam search is to prefer.

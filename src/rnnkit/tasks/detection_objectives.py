@@ -107,7 +107,7 @@ class CentreObjective(BoxObjective):
     Args:
         stride: of the detector.
         alpha: how wide the weight of a box is.
-        beta: what the boxes weigh beside the scores.
+        beta: what the boxes weigh relative to the scores.
 
     Raises:
         ConfigError: a negative number.
@@ -143,7 +143,7 @@ class CellObjective(BoxObjective):
 
     Args:
         stride: of the detector.
-        alpha: what the boxes weigh beside the classes.
+        alpha: what the boxes weigh relative to the classes.
         kappa: what makes the first steps predict the first things.
         away: what makes a cell predict the boxes in its middle.
 

@@ -1,4 +1,4 @@
-"""Backtests: forecasts from one origin after the other through series, scored beside simple forecasts.
+"""Backtests: forecasts from one origin after the other through series, scored together with simple forecasts.
 
 Legend: W windows, H horizon steps, S series.
 """

@@ -18,7 +18,7 @@ def check_counts(series: TimeSeries, output: Any) -> None:
     """Raise DataError for targets that are no counts where a model's output is one of counts.
 
     Args:
-        series: what shall be learned.
+        series: what should be learned.
         output: the name of a distribution, as `output=` of a forecaster has it.
 
     Example:

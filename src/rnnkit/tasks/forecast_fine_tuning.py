@@ -46,7 +46,7 @@ class Schedule(NamedTuple):
 
 @dataclass(frozen=True)
 class NewSeries:
-    """Series that a trained forecaster shall learn: divided, measured and cut into windows.
+    """Series that a trained forecaster should learn: divided, measured and cut into windows.
 
     Attributes:
         predictor: a copy of the forecaster, which has measured these series.

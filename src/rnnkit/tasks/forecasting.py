@@ -265,7 +265,7 @@ class ForecastPredictor:
         Args:
             series: the history, of which the last L steps are read; None: there is none yet.
             id: which of several series it is.
-            state: a file that `SeriesStream.save` wrote, to go on from.
+            state: a file that `SeriesStream.save` wrote, to continue from.
 
         Raises:
             DataError: there is no such series, or the file is of another model.
@@ -275,7 +275,7 @@ class ForecastPredictor:
         return SeriesStream(self, series, id, state=state)
 
     def extra(self) -> dict[str, Any]:
-        """Return what a model's file holds beside the network, as JSON values."""
+        """Return what a model's file holds besides the network, as JSON values."""
         return {
             "forecasting": {
                 "preprocessing": self.preprocessing.to_json(),

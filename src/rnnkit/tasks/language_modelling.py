@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ..data.tokens import TokenArray, TokenBatches
     from ..training.learner import Learner
 
-TOKENIZER, SEPARATORS = "tokenizer", "separators"  # their entries in what is stored beside a model
+TOKENIZER, SEPARATORS = "tokenizer", "separators"  # their entries in what is stored with a model
 _ROW = 50_000  # tokens; a longer text is measured in several rows
 _SEGMENT = 32  # steps after which a model that learns on the way learns
 _TRIED = 10_000  # tokens of the validation text on which its rates are chosen

@@ -229,7 +229,7 @@ class FrameStream:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from what `state_dict` returned.
+        """Continue from what `state_dict` returned.
 
         Raises:
             DataError: it is the state of no stream, or of one with frames of another size.
@@ -249,7 +249,7 @@ class FrameStream:
         write_values(self.state_dict(), path)
 
     def load(self, path: str | PathLike[str]) -> None:
-        """Go on from what `save` wrote.
+        """Continue from what `save` wrote.
 
         Raises:
             DataError: the file is damaged, or another one.

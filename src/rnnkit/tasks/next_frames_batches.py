@@ -112,7 +112,7 @@ class WindowBatches(ResumableBatches):
         observed: T.
         shuffle: false: windows come in their order and are not drawn again, and S frames are predicted from the first
             epoch on.
-        plain: so many epochs begin in which each frame is predicted from the true ones.
+        plain: this number of epochs begin in which each frame is predicted from the true ones.
         growing: in so many epochs after them more frames are predicted from predictions.
         seed: of all that is drawn.
 
@@ -172,7 +172,7 @@ class WindowBatches(ResumableBatches):
         return {**super().state_dict(), "epoch": self.epoch}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Let the next iteration go on after that position, with the same batches to the bit."""
+        """Let the next iteration continue after that position, with the same batches to the bit."""
         super().load_state_dict(state)
         self.epoch = int(state["epoch"])
 

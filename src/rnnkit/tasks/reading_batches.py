@@ -101,8 +101,8 @@ class LineBatches(TokenBatches):
         batch_size: B, pictures of a batch at most.
         augment: changes pictures while training; None: nothing does.
         shuffle: false: all are always sorted by width, and nothing is drawn again.
-        curriculum: so many epochs come from short to long.
-        plain: so many epochs begin without augmentation.
+        curriculum: this number of epochs come from short to long.
+        plain: this number of epochs begin without augmentation.
         seed: of all that is drawn.
 
     Example:

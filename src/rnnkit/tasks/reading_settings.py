@@ -78,8 +78,8 @@ class ReaderFit(AveragedSettings):
     """The training of a recogniser of lines.
 
     Attributes:
-        curriculum: so many epochs begin with the narrowest pictures and end with the widest.
-        plain: so many epochs begin without augmentation.
+        curriculum: this number of epochs begin with the narrowest pictures and end with the widest.
+        plain: this number of epochs begin without augmentation.
         choose_by: what of the validation part chooses the epoch: the share of texts without an error (exact_match), the
             character error rate (cer), or the loss.
     """

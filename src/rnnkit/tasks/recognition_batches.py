@@ -123,7 +123,7 @@ class TokenBatches(ResumableBatches):
         return {**super().state_dict(), "epoch": self.epoch}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Let the next iteration go on after that position, with the same batches to the bit."""
+        """Let the next iteration continue after that position, with the same batches to the bit."""
         super().load_state_dict(state)
         self.epoch = int(state["epoch"])
 

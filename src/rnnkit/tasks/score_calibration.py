@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 _CLOSE = 1e-6
-_PRIOR = 2.0  # what (a − 1)² and b² weigh beside the likelihood of the things
+_PRIOR = 2.0  # what (a − 1)² and b² weigh relative to the likelihood of the things
 
 
 class Calibration(NamedTuple):

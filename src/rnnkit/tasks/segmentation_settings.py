@@ -79,7 +79,7 @@ class SegmenterFit(AveragedSettings):
     Attributes:
         crop: pixels of each side of the parts that are learned from; smaller pictures are filled up.
         repeats: parts of each picture in an epoch.
-        dice: what the Dice coefficient weighs in the loss beside the cross-entropy.
+        dice: what the Dice coefficient weighs in the loss relative to the cross-entropy.
         choose_by: what of the validation part chooses the epoch: the intersection over the union, mean of the classes
             (mean_iou), or the loss.
     """

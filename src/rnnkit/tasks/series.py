@@ -105,7 +105,7 @@ class SeriesPredictor:
         return {"id": list(series.ids), **self.task.columns(self.outputs(series), true=true)}
 
     def draw(self, series: SeriesSet, folder: Path) -> None:
-        """Draw the task's pictures of the answers beside the targets into a folder."""
+        """Draw the task's pictures of the answers with the targets into a folder."""
         self.task.draw(self.outputs(series), folder)
 
     def save(self, path: str | PathLike[str]) -> None:
@@ -113,7 +113,7 @@ class SeriesPredictor:
         save_module(self.model, Path(path), self.extra())
 
     def extra(self) -> dict[str, Any]:
-        """Return what a model's file holds beside the network, as JSON values."""
+        """Return what a model's file holds besides the network, as JSON values."""
         task = {**self.task.to_json(), "target_names": list(self.target_names)}
         return {"task": task, "preprocessing": self.preprocessing.to_json()}
 
@@ -207,7 +207,7 @@ def train_series(
     """Train a network for series; :func:`classify` and :func:`regress` are this.
 
     Args:
-        task: what the network shall answer: ``Classification()``, ``Regression()`` or a task of your own.
+        task: what the network should answer: ``Classification()``, ``Regression()`` or a task of your own.
         train, targets: see :func:`classify`.
         validation: rows to watch while training, for `fit.early_stopping`; a SeriesSet.
         model, fit: the settings of network and training.

@@ -42,7 +42,7 @@ class SeriesStream:
         predictor: the `ForecastPredictor`; make a new stream after further training.
         series: the history, of which the last L steps are read; None begins with the first observation.
         id: which of several series it is; without a history the id of the training, for its scale.
-        state: a file that `save` wrote, to go on from in place of a history.
+        state: a file that `save` wrote, to continue from in place of a history.
         form: what becomes of the columns that `forecast` returns.
 
     Attributes:
@@ -275,7 +275,7 @@ class SeriesStream:
         write_values(stored, path)
 
     def _restore(self, path: str | PathLike[str]) -> None:
-        """Go on from what `save` wrote."""
+        """Continue from what `save` wrote."""
         stored = read_values(path)
         if not isinstance(stored, dict) or stored.get("version") != _VERSION or "coming" not in stored:
             raise DataError(f"{path} holds no stream of a series of version {_VERSION}")

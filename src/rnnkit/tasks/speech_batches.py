@@ -238,8 +238,8 @@ class SpeechBatches(TokenBatches):
         waves: augments samples [N]; None: nothing does.
         frames: augments normalised features [T, M], of as many frames; None: nothing does.
         shuffle: false: all are always sorted by length, and nothing is drawn again.
-        curriculum: so many epochs come from short to long.
-        plain: so many epochs begin without augmentation.
+        curriculum: this number of epochs come from short to long.
+        plain: this number of epochs begin without augmentation.
         seed: of all that is drawn.
 
     Example:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class StepSearch:
-    """A search that reads an utterance step by step, so that it can go on in a stream.
+    """A search that reads an utterance step by step, so that it can continue in a stream.
 
     `whole`, `chunk` and `finish` call the network for what the search reads; `decoder` makes what reads it.
     """
@@ -45,7 +45,7 @@ class StepSearch:
         raise NotImplementedError
 
     def decoder(self) -> Any:
-        """Return a decoder for a stream; each stream needs one of its own."""
+        """Return a decoder for a stream; each stream needs its own."""
         raise NotImplementedError
 
     def log_probs(self, model: Any, frames: Tensor, lengths: Tensor) -> Tensor:

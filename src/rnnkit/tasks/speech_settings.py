@@ -155,7 +155,7 @@ class SoundFit(AveragedSettings):
     """The training on recordings.
 
     Attributes:
-        plain: so many epochs begin without augmentation: sounds are distinguished sooner while they are plain.
+        plain: this number of epochs begin without augmentation: sounds are distinguished sooner while they are plain.
     """
 
     batch_size: Count = 16
@@ -170,7 +170,7 @@ class RecognizerFit(SoundFit):
     """The training of a recogniser.
 
     Attributes:
-        curriculum: so many epochs begin with the shortest utterances and end with the longest.
+        curriculum: this number of epochs begin with the shortest utterances and end with the longest.
         choose_by: what of the validation part chooses the epoch: the word error rate, that of characters, or the loss.
         label_smoothing: share of a target that is spread over all tokens, with model.head=attention.
         sampling: the probability, at the end, that the decoder reads its own token while training, with

@@ -141,7 +141,7 @@ class Recognizer:
             samples: [n], floats in [−1, 1], a tensor or an array; n may be 0. Integers of 16 bits are scaled.
 
         Raises:
-            DataError: another shape or type, NaN, or floats far beyond 1. The stream can go on with other samples.
+            DataError: another shape or type, NaN, or floats far beyond 1. The stream can continue with other samples.
         """
         chunk = as_samples(samples)
         self._arrived += len(chunk)
@@ -165,7 +165,7 @@ class Recognizer:
         return found
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what a stream needs to go on elsewhere: numbers, texts and tensors, nested."""
+        """Return what a stream needs to continue elsewhere: numbers, texts and tensors, nested."""
         return {
             "rate": self.rate,
             "arrived": self._arrived,
@@ -183,7 +183,7 @@ class Recognizer:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on where another stream of the same recogniser stood.
+        """Continue where another stream of the same recogniser stood.
 
         Raises:
             ConfigError: that stream took another rate. DataError: it is not the state of a stream.

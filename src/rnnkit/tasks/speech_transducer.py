@@ -41,7 +41,7 @@ class TransducerSearch(StepSearch):
         return self._decoder.decode(encoded)[0]
 
     def decoder(self) -> TransducerDecoder:
-        """Return a decoder for a stream; each stream needs one of its own."""
+        """Return a decoder for a stream; each stream needs its own."""
         from ..generation.transducer_decoder import TransducerDecoder
 
         return TransducerDecoder(self._model, **self._settings)

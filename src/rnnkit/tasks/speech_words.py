@@ -107,7 +107,7 @@ class WordReader:
         tokenizer, seconds, offset: as for :func:`words_of`.
 
     Attributes:
-        settled: what is read no more. Set it to go on where another reader stood.
+        settled: what is read no more. Set it to continue where another reader stood.
 
     Example:
         >>> from rnnkit.data import train_tokenizer

@@ -88,7 +88,7 @@ class SpokenStream:
         return found
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what a stream needs to go on elsewhere: numbers, texts and tensors, nested."""
+        """Return what a stream needs to continue elsewhere: numbers, texts and tensors, nested."""
         return {
             "recognizer": self._recognizer.state_dict(),
             "voice": self._voice.state_dict(),
@@ -99,7 +99,7 @@ class SpokenStream:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on where another stream of the same recogniser and detector stood.
+        """Continue where another stream of the same recogniser and detector stood.
 
         Raises:
             ConfigError: that stream took another rate. DataError: it is not the state of such a stream.

@@ -142,7 +142,7 @@ class Task(ABC):
         """Return the columns of a table of answers after its ids; with the true targets where `true`."""
 
     def draw(self, outputs: SeriesOutputs, folder: Path) -> None:
-        """Draw pictures of the answers beside the targets into a folder; none unless a task has some."""
+        """Draw pictures of the answers with the targets into a folder; none unless a task has some."""
         return
 
     # --- storing ------------------------------------------------------------------------------------------------------

@@ -41,7 +41,7 @@ class Search(Settings):
         coverage_penalty: beta; above 0 answers that attend to all of the source win.
         max_tokens: the most tokens of an answer.
         min_tokens: the fewest.
-        no_repeat_ngram: no sequence of so many tokens comes twice in an answer; 0 allows all.
+        no_repeat_ngram: no sequence of this number of tokens comes twice in an answer; 0 allows all.
     """
 
     group_name = "search"
@@ -64,7 +64,7 @@ class PairTokenizers:
     Attributes:
         source, target: the tokenizers; the same one where the sides share a vocabulary.
         copies: whether words are copied.
-        longest: sources are cut to so many tokens, the end included; None never cuts.
+        longest: sources are cut to this number of tokens, the end included; None never cuts.
     """
 
     source: Tokenizer

@@ -25,7 +25,7 @@ class TextClassRows:
         texts: with labels that the classes have; without classes labels are not looked at.
         tokenizer: of the model.
         classes: their names, by their numbers; (): none.
-        most: so many tokens of a text are read, the first ones.
+        most: number of the first tokens of a text that are read.
 
     Attributes:
         cut: how many texts have more tokens.

@@ -241,7 +241,7 @@ class ClipStream:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from what `state_dict` returned.
+        """Continue from what `state_dict` returned.
 
         Raises:
             DataError: it is the state of another network, or of no stream.
@@ -269,7 +269,7 @@ class ClipStream:
         write_values(self.state_dict(), path)
 
     def load(self, path: str | PathLike[str]) -> None:
-        """Go on from what `save` wrote.
+        """Continue from what `save` wrote.
 
         Raises:
             DataError: the file is damaged, or another one.

@@ -35,7 +35,7 @@ class VoiceDetector:
         segmenting: how segments are made; a threshold of None is 0.5.
 
     Raises:
-        DataError: the model cannot go on from a state.
+        DataError: the model cannot continue from a state.
 
     Example:
         >>> import rnnkit

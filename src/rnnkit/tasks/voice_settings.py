@@ -41,7 +41,7 @@ class SceneSettings(Settings):
     Attributes:
         count: scenes of an epoch.
         kept: epochs that a scene is learned from before another one takes its place; each epoch replaces some.
-        held: scenes to choose the epoch and the threshold by, and as many to judge by.
+        held: scenes to choose the epoch and the threshold by, and as many for the test.
         seconds: of a scene; recordings with segments are cut into pieces as long.
         silent: the share of scenes without speech.
         quiet: the share of scenes with a faint noise alone; the others have noise, notes or knocks.

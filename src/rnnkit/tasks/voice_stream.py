@@ -137,14 +137,14 @@ class Segmenter:
         return found
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what is needed to go on elsewhere."""
+        """Return what is needed to continue elsewhere."""
         return {
             "frame": self._frame, "begin": self._begin, "last": self._last,
             "sum": self._sum, "since": self._since, "speaking": self.speaking,
         }  # fmt: skip
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on where another one stood."""
+        """Continue where another one stood."""
         self._frame, self._begin, self._last = int(state["frame"]), int(state["begin"]), int(state["last"])
         self._sum, self._since, self.speaking = float(state["sum"]), float(state["since"]), bool(state["speaking"])
 
@@ -284,7 +284,7 @@ class VoiceStream:
         return events
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what a stream needs to go on elsewhere: numbers and tensors, nested."""
+        """Return what a stream needs to continue elsewhere: numbers and tensors, nested."""
         return {
             "rate": self.rate,
             "arrived": self._arrived,
@@ -297,7 +297,7 @@ class VoiceStream:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on where another stream of the same detector stood.
+        """Continue where another stream of the same detector stood.
 
         Raises:
             ConfigError: that stream took another rate.
