@@ -26,7 +26,7 @@ FRAME = 28  # pixels of a digit's picture
 
 
 class DigitStrings:
-    """Strings of digits, made anew by `redraw`; see the module for how.
+    """Strings of digits, made again by `redraw`; see the module for how.
 
     Args:
         images: of single digits, [N, 28, 28] in [0, 1], ink 1.

@@ -213,7 +213,7 @@ def _from_package(files: Sequence[File], folder: Path, progress: Progress) -> No
 
 
 class _ArrayUnpickler(pickle.Unpickler):
-    """Builds tuples of numpy arrays and nothing else: a pickle may call whatever it can name."""
+    """Builds tuples of numpy arrays and nothing else: a pickle may call any function that it can name."""
 
     def find_class(self, module: str, name: str) -> Any:
         import numpy as np

@@ -34,7 +34,7 @@ SPEED = 0.1  # of the room, for each frame
 
 
 class MovingDigits:
-    """Clips of moving digits, made anew by `redraw`; see the module for how.
+    """Clips of moving digits, made again by `redraw`; see the module for how.
 
     Args:
         images: of single digits, [N, 28, 28] in [0, 1], ink 1.

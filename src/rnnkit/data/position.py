@@ -18,7 +18,7 @@ class EpochPosition:
     """The position in an epoch and the generator of its order.
 
     All that is random in an epoch is drawn when it begins. So the generator's state from before, and the number of
-    batches since, are enough to go on to the bit.
+    batches since, are enough to resume with exactly the same batches.
 
     Args:
         seed: of the generator.
@@ -64,14 +64,14 @@ class EpochPosition:
         return {"position": self.batch, "generator": self._before.clone()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Let the next epoch go on behind that position."""
+        """Let the next epoch resume behind that position."""
         self.batch = self._first = int(state["position"])
         self._before = state["generator"].clone()
         self.generator.set_state(self._before)
 
 
 class ResumableBatches:
-    """Base of batches whose iteration can go on in the middle of an epoch.
+    """Base of batches whose iteration can resume in the middle of an epoch.
 
     Args:
         seed: of what is drawn for each epoch.
@@ -154,5 +154,5 @@ class ResumableBatches:
         return self.position.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Let the next iteration go on behind that position, with the same batches to the bit."""
+        """Let the next iteration resume behind that position, with exactly the same batches."""
         self.position.load_state_dict(state)

@@ -131,7 +131,7 @@ def _download(name: str, target: Path, source: PublicArchive) -> Path:
 
 
 class _Counted:
-    """A file that tells how much of it was read."""
+    """A file that reports how much of it was read."""
 
     def __init__(self, file: Any, read: Any) -> None:
         self._file, self._read = file, read

@@ -32,7 +32,7 @@ class StreamedBatches(ResumableBatches):
             arguments that returns an iterator. An item is a sample, (inputs, targets) or inputs; see `collate`.
         batch_size: samples of a batch; None: the items are batches already, `Batch` or what `Learner.fit` takes.
         shuffle: K.
-        seed: of the draws; each epoch draws anew.
+        seed: of the draws; each epoch draws another order.
         collate: makes a batch of a list of samples.
         drop_last: whether a last batch of fewer samples is left out.
         steps: the number of batches of an epoch, where it is known.

@@ -197,7 +197,7 @@ class TokenBatches(ResumableBatches):
 
         inputs[b, i] = w[b L + t + i],  targets[b, i] = w[b L + t + i + 1],  i = 0 … T − 1
 
-    so that row b of a batch goes on where row b of the batch before ended. The last window may be shorter.
+    so that row b of a batch continues where row b of the batch before ended. The last window may be shorter.
 
     With `random_windows` each window's length is drawn as in Merity, Keskar & Socher 2018 ("Regularizing and Optimizing
     LSTM Language Models", section 5): T* = T with probability 0.95, else T / 2; then a normal with mean T* and

@@ -26,7 +26,7 @@ _SPEED_STEP = 100  # speeds are rounded to hundredths, whose filters are kept
 
 @dataclass(frozen=True, eq=False)
 class WaveAugment:
-    """Vary waveforms: speed, room, noise, tilt and gain, in this order; each is drawn anew for each call.
+    """Vary waveforms: speed, room, noise, tilt and gain, in this order; each is drawn again for each call.
 
     Attributes:
         rate: samples a second.

@@ -1,4 +1,4 @@
-"""What the samples of clips tell: silence, clipping, damage, doubled files; as sentences."""
+"""What the samples of clips show: silence, clipping, damage, doubled files; as sentences."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def clip_findings(clips: ClipSet, *, most: int | None = 2000) -> list[str]:
 
     Returns:
         Sentences about clips that are silent, faint, clipped, that have an offset, that are damaged, and files that are
-        the same. [] where there is nothing to say. What headers tell stands in ``clips.findings``.
+        the same. [] where there is nothing to say. What headers say is in ``clips.findings``.
 
     Example:
         >>> import pathlib, tempfile

@@ -176,7 +176,7 @@ def read_clips(
     Layouts:
 
     - "labels": two or more folders, one a label, ``yes/anna_1.wav``. Names as in Speech Commands
-      (``8a28231e_nohash_0.wav``) tell the speaker.
+      (``8a28231e_nohash_0.wav``) name the speaker.
     - "digits": names as in the free spoken digits, ``7_jackson_32.wav``: label, speaker and number.
     - "transcripts": a text file for each sound file, ``a.wav`` and ``a.txt`` (or ``a.lab``), beside it or in another
       folder. Of several folders each is a speaker, unless one has a name such as ``train``.
@@ -193,7 +193,7 @@ def read_clips(
             the cache. It is looked for in the folder ``RNNKIT_DATA``, too.
         layout: one of the above; "auto": what the names of the files say.
         path_column, text_column, label_column, speaker_column, start_column, end_column: of a table, where the names of
-            its columns do not tell.
+            its columns do not name them.
         longest: clips of more seconds are kept, and named in the findings.
 
     Returns:

@@ -11,7 +11,7 @@ from torch import Tensor
 from ...errors import ConfigError, check_number, check_whole
 from .speech_segments import frame_energies
 
-_WINDOW = 0.025  # seconds of the frames whose energies tell where sound begins and ends
+_WINDOW = 0.025  # seconds of the frames whose energies show where sound begins and ends
 _MARGIN = 2  # frames that are left in front and behind
 _QUIET = 0.3  # seconds of a silence to cut in
 _HOP = 0.01

@@ -157,7 +157,7 @@ class Features(nn.Module):
         mel = mel_bank(settings, self._points).repeat_interleave(2, 0)
         # The spectrum is linear in the samples: those of single samples make that of a few frames, by one product.
         waves = self._spectrum(torch.eye(settings.window, dtype=torch.float64), window).flatten(-2)
-        # No buffers: model.half() must not round them, and the settings make them anew.
+        # No buffers: model.half() must not round them, and the settings make them again.
         self._constants = (window, mel, _cosine_transform(settings), waves)
         self._on_device: dict[torch.device, tuple[Tensor, ...]] = {}
 
@@ -271,7 +271,7 @@ class FeatureStream:
         self.reset()
 
     def reset(self) -> None:
-        """Begin anew."""
+        """Reset to the beginning of a stream."""
         self._kept = torch.zeros(0)
         self._begun = False
         self._skip = 0  # samples to come that lie between two frames
@@ -297,18 +297,18 @@ class FeatureStream:
         return made
 
     def flush(self) -> Tensor:
-        """Return the last frames [t, M], and begin anew: one of sound that is shorter than a window, else none."""
+        """Return the last frames [t, M], and reset: one where all sound is shorter than a window, else none."""
         kept, begun = self._kept, self._begun
         self.reset()
         made: Tensor = self.features(kept[:0] if begun else kept)
         return made
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what a stream needs to go on elsewhere."""
+        """Return what a stream needs to continue elsewhere."""
         return {"kept": self._kept.clone(), "begun": self._begun, "skip": self._skip}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on where another stream of the same features stood."""
+        """Continue where another stream of the same features stood."""
         self._kept, self._begun, self._skip = state["kept"].clone(), bool(state["begun"]), int(state["skip"])
 
 

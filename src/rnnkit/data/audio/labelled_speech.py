@@ -65,7 +65,7 @@ def read_spoken_clips(
     """Find recordings, and where somebody speaks in them.
 
     Segments come from a table with a row a segment (path, start, end, and maybe a label and a speaker; a row without
-    times is a recording in which nobody speaks), from the ``segments`` of Kaldi, or from label files of Audacity beside
+    times is a recording without speech), from the ``segments`` of Kaldi, or from label files of Audacity beside
     the recordings, ``a.wav`` and ``a.txt``. Without these the recordings are of clean speech.
 
     Args:

@@ -166,7 +166,7 @@ class FeatureNorm(nn.Module):
 
         Args:
             features: [T, M] or [B, T, M].
-            lengths: [B], the frames of each row that count; the others become 0, whatever they hold.
+            lengths: [B], the frames of each row that count; the others become 0, whatever their values.
             heard: of each row, what is known of its speaker ("speaker"); None: each is known by the utterance alone.
 
         Raises:
@@ -303,7 +303,7 @@ class NormStream:
         self.reset()
 
     def reset(self) -> None:
-        """Begin anew."""
+        """Reset to the beginning of a stream."""
         self._state: tuple[Tensor, Tensor, Tensor] | None = None
 
     def push(self, features: Tensor) -> Tensor:
@@ -317,14 +317,14 @@ class NormStream:
         return frames[0]
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what a stream needs to go on elsewhere."""
+        """Return what a stream needs to continue elsewhere."""
         if self._state is None:
             return {}
         weight, sums, squares = self._state
         return {"weight": weight.clone(), "sums": sums.clone(), "squares": squares.clone()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on where another stream of the same norm stood."""
+        """Continue where another stream of the same norm stood."""
         self._state = (state["weight"], state["sums"], state["squares"]) if state else None
 
 

@@ -86,7 +86,7 @@ class Resampler:
         self.reset()
 
     def reset(self) -> None:
-        """Begin anew."""
+        """Reset to the beginning of a stream."""
         half = 1 if self._filters is None else self._filters.half
         self._kept = torch.zeros(half - 1)  # samples that outputs to come need
         self._first = 0  # the place of the first of them, in padded samples
@@ -109,7 +109,7 @@ class Resampler:
         return self._make(min(ready, filters.outputs(self._received)))
 
     def flush(self) -> Tensor:
-        """Return the outputs that are left, with zeros behind the last sample, and begin anew."""
+        """Return the outputs that are left, with zeros behind the last sample, and reset the stream."""
         if self._filters is None:
             return torch.zeros(0)
         filters = self._filters
@@ -119,11 +119,11 @@ class Resampler:
         return made
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what a stream needs to go on elsewhere."""
+        """Return what a stream needs to continue elsewhere."""
         return {"kept": self._kept.clone(), "first": self._first, "received": self._received, "made": self._made}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where another stream with the same rates stood."""
+        """Continue where another stream with the same rates stood."""
         self._kept = state["kept"].clone()
         self._first, self._received, self._made = (int(state[name]) for name in ("first", "received", "made"))
 

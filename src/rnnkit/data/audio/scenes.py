@@ -34,7 +34,7 @@ class SceneOptions:
 
     Attributes:
         seconds: of a scene.
-        silent: the share of scenes in which nobody speaks.
+        silent: the share of scenes without speech.
         quiet: the share of scenes with a faint noise alone.
         noise_db: (lowest, highest) ratio of speech to noise, tones and knocks.
         room: the share of scenes in a room.
@@ -102,7 +102,7 @@ class SceneMaker:
         clips: the recordings, cut to their speech and equally loud, with where somebody speaks in each.
 
     Raises:
-        DataError: nobody speaks in any recording.
+        DataError: no recording holds speech.
 
     Example:
         >>> voice = torch.sin(torch.arange(8000) * 0.3)

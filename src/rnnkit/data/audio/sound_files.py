@@ -48,7 +48,7 @@ class AudioInfo:
         format: of the content, such as "WAV" or "FLAC", whatever the suffix is.
         rate: samples a second.
         channels: C.
-        frames: N, those that are in the file, as far as the header and the file's size tell.
+        frames: N, those that are in the file, according to the header and the file's size.
         coded: how samples are stored, such as "16 bit PCM".
         truncated: whether the file is shorter than its header says.
         misnamed: whether the suffix belongs to another format.

@@ -19,7 +19,7 @@ from ...errors import DataError, Place, check_number, check_whole
 from ...serialization import replacing
 from ..text.decoding import decode_file, lines_of
 
-_WINDOW, _HOP = 0.02, 0.01  # seconds of the frames whose energies tell speech
+_WINDOW, _HOP = 0.02, 0.01  # seconds of the frames whose energies show speech
 _BELOW_PEAK = 35.0  # dB: the weakest sounds of speech are so far below the loudest ones
 _ABOVE_NOISE = 6.0
 _CLEAN = 20.0  # dB from the noise to the loudest sounds, at least, in a recording that is called clean

@@ -274,7 +274,7 @@ def _make(
 
 
 def _seed(*parts: object) -> int:
-    """Return a seed of what tells one draw from others."""
+    """Return a seed of what distinguishes one draw from others."""
     return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:8], "little") >> 2
 
 

@@ -157,7 +157,7 @@ class AudioBlocks:
     def __iter__(self) -> Iterator[Tensor]:
         """Yield the blocks, [n], float32 from −1 to 1, channels as one by their mean."""
         total, apart = 0, 0.0
-        # A warning is told once, not for each block.
+        # A warning is given once, not for each block.
         told = set[str]()
         for data in self._sound.blocks(self._count):
             total += len(data)

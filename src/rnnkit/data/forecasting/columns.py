@@ -1,4 +1,4 @@
-"""Which column of a table of time series is what: named by the user, else guessed and told, else an error."""
+"""Which column of a table of time series is what: named by the user, else guessed and reported, else an error."""
 
 from __future__ import annotations
 
@@ -66,7 +66,8 @@ def resolve_columns(table: Table, named: Named) -> SeriesColumns:
         named: what the user named.
 
     Raises:
-        DataError: a column does not exist or is named twice, there is no column of times, or the target cannot be told.
+        DataError: a column does not exist or is named twice, there is no column of times, or the target cannot be
+            decided.
     """
     frame, findings = table.frame, list[str]()
     names = [str(name) for name in frame.columns]
@@ -126,7 +127,7 @@ def _named(named: Named) -> set[str | None]:
 def _leave_counters_out(
     frame: pd.DataFrame, free: list[str], names: list[str], named: Named, findings: list[str]
 ) -> None:
-    """Take columns that only count rows out of the free ones, and tell of each; one column of numbers stays."""
+    """Take columns that only count rows out of the free ones, and report each; one column of numbers stays."""
     for name in names:
         others = [other for other in free if other != name and frame[other].dtype.kind in "iuf"]
         if named.past is None and name not in _named(named) and others and _counts(frame[name], name):

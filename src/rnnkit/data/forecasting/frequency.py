@@ -130,7 +130,7 @@ class Frequency:
 
     @property
     def approximate_seconds(self) -> float:
-        """The length of a step; of months and numbers about, to tell a longer frequency from a shorter one."""
+        """The length of a step; of months and numbers about, to distinguish a longer frequency from a shorter one."""
         days = {"business day": 1.0, "month": 30.44 * self.count, "number": self.count / 86_400}
         size = self.microseconds
         return 86_400 * days[self.unit] if size is None else size / _MICRO

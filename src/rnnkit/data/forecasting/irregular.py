@@ -1,4 +1,4 @@
-"""What is irregular in rows with time stamps: what becomes of it, how it is counted, told and refused."""
+"""What is irregular in rows with time stamps: what becomes of it, how it is counted, reported and refused."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Rules:
             lies between them) or "error".
         time_zone: of the calendar and of days, and of stamps that name no zone.
         utc: whether the stamps are in UTC already.
-        possible_id: a column that no one named, which would tell series apart.
+        possible_id: a column that no one named, which would name the series.
     """
 
     frequency: Frequency | None = None
@@ -92,7 +92,7 @@ def at_clock_changes(gaps: GapCount, rules: Rules) -> bool:
 
 
 def say_repeated(repeated: int, distinct: int, rows: int, rules: Rules, *, coarser: bool, place: Place) -> str:
-    """Tell of rows that share their step with others.
+    """Report rows that share their step with others.
 
     Raises:
         DataError: most rows do, and no rule was given.
@@ -111,7 +111,7 @@ def say_repeated(repeated: int, distinct: int, rows: int, rules: Rules, *, coars
 
 
 def say_gaps(gaps: GapCount, rules: Rules, time_zone: str | None, place: Place) -> str:
-    """Tell of steps without a row.
+    """Report steps without a row.
 
     Raises:
         DataError: the rules refuse them.
@@ -129,7 +129,7 @@ def say_gaps(gaps: GapCount, rules: Rules, time_zone: str | None, place: Place) 
 
 
 def say_steps(frequency: Frequency, stamp: Any, *, given: bool) -> str:
-    """Tell how far apart the steps are, and whether a user said so."""
+    """Report how far apart the steps are, and whether a user said so."""
     words = frequency.describe(stamp)
     return f"The steps are {words}, as asked for." if given else f"The steps are {words}."
 

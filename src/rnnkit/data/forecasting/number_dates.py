@@ -89,7 +89,7 @@ class NumberDates:
         return micro * (count // _MICRO) if count >= _MICRO else micro // (_MICRO // count)
 
     def tell(self, column: str, numbers: npt.NDArray[np.float64]) -> str:
-        """Return the sentence that tells what was guessed, and how to keep the numbers.
+        """Return the sentence that says what was guessed, and how to keep the numbers.
 
         Args:
             column: its name.

@@ -96,7 +96,7 @@ def divide_time(
         parts: two (train, test) or three (train, validation, test): shares whose sum is 1 (0.7, 0.1, 0.2), or numbers
             of steps (8640, 2880, 2880), what is left behind them stays unused. Or the dates at which the second and the
             third part begin, ("2014-01-01", "2015-01-01").
-        by: "time": parts begin at the same time in all series, so that no series tells what becomes of another.
+        by: "time": parts begin at the same time in all series, so that no series shows the future of another.
             "series": each series is divided by its own length.
         names: of the parts; None: train and test, or train, validation and test.
 

@@ -93,9 +93,9 @@ class ForecastPreprocessing:
             lookback, horizon: L and H.
             scale, scale_by: of the targets, see `Scaling`.
             calendar: features of the calendar; None: those that the frequency can use; () for none.
-            observed: whether inputs tell which targets were observed; None: if any is missing, or if windows may be
+            observed: whether inputs say which targets were observed; None: if any is missing, or if windows may be
                 shorter than L.
-            series_index: whether inputs tell the number of the series.
+            series_index: whether inputs hold the number of the series.
             shortest: the fewest steps of history of a window; None: L.
 
         Raises:
@@ -171,8 +171,8 @@ class ForecastPreprocessing:
     def prepare(self, series: TimeSeries) -> WindowSource:
         """Return all steps of series as a model sees them.
 
-        Rows of a shorter step that were joined to the model's steps are told by a `rnnkit.errors.DataWarning`, unless
-        those of the training were joined, too.
+        Rows of a shorter step that were joined to the model's steps are reported by a `rnnkit.errors.DataWarning`,
+        unless those of the training were joined, too.
 
         Raises:
             DataError: another frequency, or a covariate is missing.

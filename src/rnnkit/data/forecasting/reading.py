@@ -54,9 +54,9 @@ def read_time_series(
 ) -> TimeSeries:
     """Read time series from a CSV or Parquet file, or from a DataFrame.
 
-    A row is a time step. Several series are told apart by a column of ids (long), or stand in a column each (wide:
+    A row is a time step. Several series are distinguished by a column of ids (long), or stand in a column each (wide:
     name all of them as targets). Columns by the names `unique_id`, `ds` and `y`, and other usual names, are found.
-    Everything that was guessed or changed is told in `TimeSeries.findings`, a sentence each, with its numbers.
+    Everything that was guessed or changed is reported in `TimeSeries.findings`, a sentence each, with its numbers.
 
     Rows are sorted by time. Rows of one step are joined as `duplicates` says. Steps without a row are inserted with
     missing values. Stamps that name a time zone become UTC; stamps that name none are taken as they are, or as local
@@ -88,7 +88,7 @@ def read_time_series(
         The series. Their `read_options` are arguments with which a new file of the same kind is read alike.
 
     Raises:
-        DataError: the file or a column is missing, there is no column of times, the target cannot be told, the steps
+        DataError: the file or a column is missing, there is no column of times, the target cannot be decided, the steps
             are not regular, or a cell holds no number.
         ConfigError: an argument does not exist or has no such value.
         MissingExtraError: pandas or pyarrow is needed (`pip install rnnkit[tables]`).
@@ -270,7 +270,7 @@ def _assemble(
 
 
 def _values_told(series: TimeSeries) -> list[str]:
-    """Tell of missing targets, of series that are constant, and how many series there are."""
+    """Report missing targets, of series that are constant, and how many series there are."""
     said = []
     first, last = min(one[0] for one in series.times), max(one[-1] for one in series.times)
     low, high = int(series.lengths.min()), int(series.lengths.max())

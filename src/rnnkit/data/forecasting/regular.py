@@ -1,4 +1,4 @@
-"""From rows with time stamps to series of regular steps: sorted, one row a step, gaps as NaN; each rule is told.
+"""From rows with time stamps to series of regular steps: sorted, one row a step, gaps as NaN; each rule is reported.
 
 Legend: N rows, V columns of values, S series, T steps of a series.
 """
@@ -45,7 +45,7 @@ class Regular:
         frequency: of the steps.
         time_zone: see `TimeSeries`; None where the steps are days or longer.
         findings: what was found and done, a sentence each.
-        joined: the one of them that tells of rows of a shorter step, which were joined; "" where there are none.
+        joined: the one of them that reports rows of a shorter step, which were joined; "" where there are none.
     """
 
     times: list[npt.NDArray[Any]]

@@ -39,7 +39,7 @@ class TimeSeries:
         source: the file, for messages.
         findings: what was found and done while the series were read, a sentence each.
         read_options: what `read_time_series` was called with, and the columns that it found.
-        joined: the finding that tells of rows of a shorter step, which were joined to steps; "" where there are none.
+        joined: the finding that reports rows of a shorter step, which were joined to steps; "" where there are none.
 
     Raises:
         DataError: sizes that do not fit.

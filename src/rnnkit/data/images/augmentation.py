@@ -15,7 +15,7 @@ from .samples import Sample
 
 @dataclass(frozen=True)
 class PictureAugment:
-    """Vary pictures; each change is drawn anew for each call, in the order of the attributes.
+    """Vary pictures; each change is drawn again for each call, in the order of the attributes.
 
     Boxes, masks and class maps are moved along; `rnnkit.data.images.moves` says which boxes stay in a picture that is
     cut.

@@ -114,7 +114,7 @@ class PictureBatches(ResumableBatches):
     """Batches of pictures; the last one of an epoch may be smaller.
 
     All that is random in an epoch, the order and the changes of each picture, follows from the generator's state when
-    the epoch begins. So a run that was interrupted goes on with the same batches to the bit.
+    the epoch begins. So a run that was interrupted resumes with exactly the same batches.
 
     Args:
         pictures: the set.

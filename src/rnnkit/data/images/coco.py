@@ -41,7 +41,7 @@ def read_coco(files: Sequence[Path], root: Path, pictures: Sequence[Path]) -> Fo
     """Read data sets in COCO's form.
 
     A box is [left, top, width, height]. An outline is a list of polygons, or runs of pixels (RLE) as counts or packed.
-    The part of a picture is told by the name of the JSON file, or by a folder: "train", "val", "test".
+    The part of a picture is taken from the name of the JSON file, or by a folder: "train", "val", "test".
 
     Args:
         files: the JSON files.

@@ -1,4 +1,4 @@
-"""What the pixels and labels of pictures tell: doubled pictures, leaks between parts, doubtful labels; as sentences."""
+"""What the pixels and labels of pictures show: doubled pictures, leaks between parts, doubtful labels; as sentences."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def picture_findings(*sets: PictureSet, most: int | None = 2000) -> list[str]:
         Sentences about pictures that are the same or nearly so, in one part or in several; that are the same and have
         unlike labels; that are damaged, of one colour, or dark; pictures without boxes beside full ones; classes with
         few examples, or with names that differ by small and capital letters alone; tiny boxes. [] where there is
-        nothing to say. What headers and annotations tell stands in ``pictures.findings``.
+        nothing to say. What headers and annotations say is in ``pictures.findings``.
 
     Example:
         >>> import pathlib, tempfile

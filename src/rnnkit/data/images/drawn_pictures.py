@@ -77,7 +77,7 @@ class _Unlike(Exception):
 class Drawings:
     """Makes boxes and masks of annotations, and counts what was wrong.
 
-    Where an annotation tells the size of a picture that EXIF turns, the size says whether it means the picture before
+    Where an annotation gives the size of a picture that EXIF turns, the size says whether it means the picture before
     or after it is turned. Without a size, or where both are the same, it means the picture as it is shown: upright.
 
     Args:

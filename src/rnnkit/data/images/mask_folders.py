@@ -125,7 +125,7 @@ def read_masks(root: Path, files: Sequence[Path], values: MaskValues, classes: S
         if kinds[mask] == "classes":
             drawn.class_file = ClassFile(mask, tuple((number, place) for place, number in enumerate((0, *judged))))
         else:
-            # A mask that cannot be read is told where it is read again.
+            # A mask that cannot be read is reported where it is read again.
             for number in sorted(numbers[mask] - {0}) if mask not in unreadable else [1]:
                 drawn.add(_name(classes), None, MaskFile(mask, number))
     if lost:

@@ -113,7 +113,7 @@ class Masks:
         return found
 
     def select(self, index: Any) -> Masks:
-        """Return the masks of numbers, or of a mask bool [N]; they are numbered anew."""
+        """Return the masks of numbers, or of a mask bool [N]; they are numbered again."""
         index = torch.as_tensor(index) if len(index) else torch.zeros(0, dtype=torch.int64)
         numbers = index.nonzero()[:, 0] if index.dtype == torch.bool else index
         if self.is_stack:

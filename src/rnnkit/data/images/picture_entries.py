@@ -18,7 +18,7 @@ class Drawn:
         names: the class of each.
         crowd: whether each stands for many, or is too hard to judge.
         outlines: the outline or the mask of each; None where there is a box alone.
-        size: (width, height) that the annotation tells; None: none.
+        size: (width, height) that the annotation gives; None: none.
         shares: whether boxes and outlines are shares of the picture's width and height.
         class_file: a file in which each pixel has the number of its class.
     """

@@ -260,7 +260,7 @@ def opened(path: str | os.PathLike[str]) -> Iterator[Image]:
     place = Place(os.fspath(path))
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # large and slightly damaged files are told of elsewhere
+            warnings.simplefilter("ignore")  # large and slightly damaged files are reported elsewhere
             with images.open(path) as image:
                 yield image
     except FileNotFoundError:
@@ -292,7 +292,7 @@ def _orientation(image: Image) -> int:
 
 
 def _is_cut(path: Path, image: Image) -> bool:
-    """Return whether a file is cut off or damaged, by its last bytes; where they do not tell, by decoding it."""
+    """Return whether a file is cut off or damaged, by its last bytes; where they do not show it, by decoding it."""
     size = path.stat().st_size
     with path.open("rb") as file:
         head = file.read(12)

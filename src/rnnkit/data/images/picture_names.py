@@ -1,4 +1,4 @@
-"""What the names of folders and files of pictures tell: the part, the id."""
+"""What the names of folders and files of pictures say: the part, the id."""
 
 from __future__ import annotations
 

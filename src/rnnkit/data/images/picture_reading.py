@@ -59,7 +59,7 @@ def read_pictures(
 
     Boxes and masks are put right or left out, and `findings` counts it, a sentence for each kind: see `mend_boxes`. A
     mask of another size is scaled where its shape is that of the picture to 1%; else the picture is left without
-    annotation. Boxes and masks are those of the upright picture: where EXIF turns it, and the annotation tells the size
+    annotation. Boxes and masks are those of the upright picture: where EXIF turns it, and the annotation gives the size
     of the picture before, they are turned with it.
 
     Args:
@@ -69,11 +69,11 @@ def read_pictures(
         classes: the names of the classes in the order of their numbers; None: as the set lists them, else in natural
             order.
         mask_values: "instances" or "classes": what the numbers in a mask mean; "auto": by the folder's name
-            (``instances``, ``SegmentationObject``, ``SegmentationClass``), else by the numbers, which is told.
+            (``instances``, ``SegmentationObject``, ``SegmentationClass``), else by the numbers, which is reported.
         group: a regular expression whose first group, found in a picture's id, is the group of the picture, such as
             ``(patient\\d+)``.
         path_column, text_column, label_column, group_column, part_column: of a table, where the names of its columns do
-            not tell.
+            not say.
         box_column: of a table of boxes: the column of [left, top, width, height], or the four columns of left, top,
             right and bottom.
 

@@ -29,7 +29,7 @@ def read_voc(files: Sequence[Path], root: Path, pictures: Sequence[Path]) -> Fou
 
     Corners are edges of pixels, counted from 0, as LabelImg writes them.
     The original data sets of 2005 to 2012, whose ``database`` begins with "The VOC", count pixels from 1: there 1 is
-    taken from xmin and ymin. A box that is ``difficult`` becomes a crowd. Damaged files are left out, and told.
+    taken from xmin and ymin. A box that is ``difficult`` becomes a crowd. Damaged files are left out and reported.
     """
     by_stem: dict[str, list[Path]] = defaultdict(list)
     for file in pictures:

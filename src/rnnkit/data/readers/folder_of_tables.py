@@ -33,7 +33,7 @@ def read(path: Path, options: Options) -> SeriesSet:
     for label, file in files:
         part = (parquet if file.suffix.lower() == ".parquet" else delimited).read(file, inner)
         if not parts and (found := part.read_options.get("keep_columns")):
-            # What counts rows is told by the first file, and is the same in all.
+            # Which columns count rows is decided by the first file, and is the same in all.
             left_out = [name for name in part.read_options.get("ignore_columns", ()) if name not in found]
             inner = replace(inner, keep_columns=found, ignore_columns=left_out, is_new=True)
         if parts:

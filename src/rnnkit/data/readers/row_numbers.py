@@ -1,6 +1,6 @@
-"""Columns that only count rows, such as an index that pandas wrote: told by their values, or by name and values.
+"""Columns that only count rows, such as an index that pandas wrote: recognised by their values, or by name and values.
 
-Such a column must not become a channel: where the rows are sorted by class, it alone tells the classes apart.
+Such a column must not become a channel: where the rows are sorted by class, it alone distinguishes the classes.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ class Table:
         name: the file's name, by which rows without an id are called.
         lines: [N] line numbers; None where the format has none, then rows are counted from 1.
         numerals: how its numbers are written.
-        reread: reads columns of the file once more, as text; None where text and numbers are told apart already.
+        reread: reads columns of the file once more, as text; None where text and numbers are distinguished already.
         ignored: columns that the user leaves out already.
     """
 

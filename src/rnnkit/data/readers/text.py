@@ -27,7 +27,7 @@ _MARKS = {
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
-# How files begin that are no text, whatever their names say: what they are, and what to do.
+# How files begin that are no text, whatever their suffixes: what they are, and what to do.
 _OTHER_FILES: dict[bytes, tuple[str, str]] = {
     b"PK\x03\x04": ("a ZIP archive or a spreadsheet", "unpack it, or save the spreadsheet as CSV"),
     b"\xd0\xcf\x11\xe0": ("a spreadsheet of Excel", "save it as CSV"),

@@ -158,7 +158,7 @@ class Storage:
         return sorted(kept, key=natural_key)
 
     def size(self, name: str = "") -> int | None:
-        """Return the bytes of a file; None where the server does not tell.
+        """Return the bytes of a file; None where the server does not say.
 
         Raises:
             DataError: there is no such file.

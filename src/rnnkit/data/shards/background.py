@@ -1,4 +1,4 @@
-"""A thread that reads ahead, so that decoding goes on while the model computes."""
+"""A thread that reads ahead, so that decoding continues while the model computes."""
 
 from __future__ import annotations
 

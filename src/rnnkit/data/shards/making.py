@@ -1,4 +1,4 @@
-"""Makes shards: source files to Parquet, by several processes; interrupted making goes on where it was."""
+"""Makes shards: source files to Parquet, by several processes; interrupted making resumes where it was."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Job:
     size: int
 
     def journal(self, portion: Portion) -> Path:
-        """Return the file that tells which shards of a portion are made."""
+        """Return the file that says which shards of a portion are made."""
         return self.out / MAKING / f"{portion.number:05d}.jsonl"
 
 
@@ -96,7 +96,7 @@ def make_shards(
 
     The source is divided into portions of about `shard_bytes`: small files together, large files of plain lines and
     Parquet files in parts. Each process takes the next portion and writes its shards. The shards do not depend on the
-    number of processes. Each shard gets its name once it is whole. A making that was interrupted goes on when it is
+    number of processes. Each shard gets its name once it is whole. A making that was interrupted resumes when it is
     called again with the same arguments: shards that are there already are kept.
 
     ========  ===========================================================
@@ -127,7 +127,7 @@ def make_shards(
     Raises:
         DataError: the source cannot be read; the folder holds other files, or shards of another source or settings.
         ConfigError: arguments that do not belong together.
-        OSError: the disk is full. What was made stays, and the next call goes on.
+        OSError: the disk is full. What was made stays, and the next call resumes.
 
     Example:
         >>> import tempfile
@@ -307,7 +307,7 @@ def _named(tokenizer: Any) -> str | None:
 
 
 def _digest(portions: list[Portion], settings: dict[str, Any]) -> str:
-    """What an interrupted making must share with the one that goes on."""
+    """What an interrupted making must share with the one that resumes it."""
     files = {}
     for portion in portions:
         for span in portion.spans:

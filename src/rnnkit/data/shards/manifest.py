@@ -114,7 +114,7 @@ class Manifest:
         return dict(sorted(found.items()))
 
     def _sum(self, name: str) -> int | None:
-        """The sum over all shards; None where one does not tell it."""
+        """The sum over all shards; None where one does not say it."""
         found = [getattr(one, name) for one in self.shards]
         return None if any(one is None for one in found) else sum(found)
 

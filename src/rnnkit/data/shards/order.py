@@ -1,9 +1,9 @@
 """The order of an epoch, and which process reads which part of it, from a few numbers alone.
 
 An epoch is a sequence of positions 0 … S − 1. Behind each position is a unit of a source: a token or a row. Positions
-are divided between lanes: the rows of a batch that go on from window to window, or the processes. All lanes advance
-together. So the number of lanes and the number of positions that each lane took tell all that is left, in every
-process, and also for another number of lanes: what is left is divided anew.
+are divided between lanes: the rows of a batch that continue from window to window, or the processes. All lanes advance
+together. So the number of lanes and the number of positions that each lane took determine all that is left, in every
+process, and also for another number of lanes: what is left is divided again.
 
 Legend: S positions, N ranges, K positions of the shuffle buffer.
 """
@@ -214,7 +214,7 @@ class Progress:
         self._loaded = False
 
     def begin(self, lanes: int) -> None:
-        """Begin an epoch, or go on in the one that was loaded."""
+        """Begin an epoch, or resume the one that was loaded."""
         if not self._loaded:
             self.parts, self.batch, self.taken = [], 0, 0
         elif self.parts and self.parts[-1][0] == lanes:
@@ -237,7 +237,7 @@ class Progress:
         return {"epoch": self.epoch, "batch": self.batch, "parts": [list(part) for part in [*self.parts, *now]]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Have the next epoch go on behind that position.
+        """Have the next epoch resume behind that position.
 
         Raises:
             DataError: it is no such position.

@@ -33,8 +33,9 @@ class ShardRowBatches(ShardBatches):
     The shards of an epoch are put in an order, and its rows are divided between P processes. Each process draws its
     rows from a buffer: K rows after the other, each K in random order.
 
-    The position is a few numbers, the same in all processes. On as many processes the batches go on to the bit. On
-    another number of processes, what is left of the epoch is divided anew: each of its rows is still seen once.
+    The position is a few numbers, the same in all processes. On the same number of processes exactly the same batches
+    follow. On
+    another number of processes, what is left of the epoch is divided again: each of its rows is still seen once.
 
     A thread reads ahead. In memory are K rows, a batch and two row groups, whatever the size of the shards.
 
@@ -47,7 +48,7 @@ class ShardRowBatches(ShardBatches):
             ids as targets; of text the `tokenizer` makes ids first.
         tokenizer: of rows of text.
         collate: makes a batch of samples; None: they are stacked, or padded with 0 where their lengths differ.
-        seed: of the order; each epoch draws anew.
+        seed: of the order; each epoch draws another order.
 
     Attributes:
         progress: the position in the epoch.
@@ -101,7 +102,7 @@ class ShardRowBatches(ShardBatches):
         return -(-own // self.batch_size)
 
     def fingerprint(self) -> dict[str, Any]:
-        """Return JSON values that tell the rows and their order from others; the number of processes is none."""
+        """Return JSON values that distinguish the rows and their order from others, without the number of processes."""
         return {
             "rows": self.shards.fingerprint(),
             "batch_size": self.batch_size,
@@ -181,7 +182,7 @@ class ShardRowBatches(ShardBatches):
 
 
 class _RowUnits:
-    """The rows of a set, whatever its units are."""
+    """The rows of a set, whatever its units."""
 
     def __init__(self, shards: Units) -> None:
         self._shards = shards

@@ -139,7 +139,7 @@ class _SpanTexts(FileTexts):
 
 
 def _unended(pieces: Iterator[Piece]) -> Iterator[Piece]:
-    """Yield pieces of a text that goes on in another portion."""
+    """Yield pieces of a text that continues in another portion."""
     for piece in pieces:
         yield piece._replace(ends=False)
 

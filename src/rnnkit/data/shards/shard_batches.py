@@ -49,7 +49,7 @@ class ShardBatches:
         even: whether the last rows that cannot be divided evenly are left out.
     """
 
-    any_number: ClassVar[bool] = True  # of processes can go on with the position of some
+    any_number: ClassVar[bool] = True  # of processes can resume from the position of some
 
     def __init__(self, shards: Units, batch_size: int, seed: int) -> None:
         check_whole(batch_size, "batch_size")
@@ -104,7 +104,7 @@ class ShardBatches:
         return self.progress.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Have the next iteration go on behind that position.
+        """Have the next iteration resume behind that position.
 
         Raises:
             DataError: it is no position of batches of shards.

@@ -84,7 +84,7 @@ class ShardSet:
                 manifest the `.parquet` files of the folder are read in the natural order of their names.
             column: of files of others: the column with the tokens (lists of whole numbers) or the text; None finds it.
             damaged: "refuse" raises DataError for a shard that is missing, damaged or not of the size that the
-                manifest tells; "skip" goes on without it, and counts it in `skipped`.
+                manifest says; "skip" continues without it, and counts it in `skipped`.
             retry: how often a read from another machine is tried.
             **options: of fsspec's file system.
 
@@ -335,7 +335,7 @@ def _open_others(storage: Storage, column: str | None, damaged: Any) -> ShardSet
 
 
 def read_footers(base: ShardSet, names: Sequence[str], column: str | None) -> Manifest | None:
-    """Return what Parquet files hold as their footers tell it; None: no row that can be read.
+    """Return what Parquet files hold as their footers say; None: no row that can be read.
 
     Args:
         base: where they are, and what becomes of damaged ones.

@@ -55,5 +55,5 @@ class ShardTexts(Texts):
 
     @property
     def size(self) -> int | None:
-        """The number of bytes of the texts, where the manifest tells it."""
+        """The number of bytes of the texts, where the manifest has it."""
         return self.shards.manifest.text_bytes

@@ -41,12 +41,13 @@ class ShardTokenBatches(ShardBatches):
 
         inputs[b, i] = w[(p B + b) L + t + i],  targets[b, i] = w[(p B + b) L + t + i + 1],  i = 0 … T − 1
 
-    so that row b of a batch goes on where row b of the batch before ended, as in `TokenBatches`, which gives the same
+    so that row b of a batch continues where row b of the batch before ended, as in `TokenBatches`, which gives the same
     batches of the same tokens without `shuffle`. The last S − 1 − P B L targets, fewer than P B, are left out.
 
     The position is a few numbers, the same in all processes: the epoch, and how many tokens how many streams took.
-    On as many streams the batches go on to the bit. On another number of streams, what is left of the epoch is divided
-    anew: each of its targets is still seen once.
+    On the same number of streams exactly the same batches follow. On another number of streams, what is left of the
+    epoch is divided
+    again: each of its targets is still seen once.
 
     A thread reads ahead. In memory are some row groups a stream, 16 million tokens or one row group each, whatever the
     size of the shards.
@@ -114,7 +115,10 @@ class ShardTokenBatches(ShardBatches):
         return expected_windows(self._length(), self.window, random=self.random_windows)
 
     def fingerprint(self) -> dict[str, Any]:
-        """Return JSON values that tell the tokens and their windows from others; the number of processes is none."""
+        """Return JSON values that distinguish the tokens and their windows from others.
+
+        The number of processes is not among them.
+        """
         return {
             "tokens": self.shards.fingerprint(),
             "streams": self.batch_size,

@@ -19,7 +19,7 @@ _BLOCK = 8 << 20  # bytes that are read at once
 
 
 class ShardProblem(NamedTuple):
-    """A shard that is not as the manifest tells.
+    """A shard that is not as the manifest says.
 
     Attributes:
         name: of the file.

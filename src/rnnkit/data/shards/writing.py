@@ -219,7 +219,7 @@ class ShardWriter:
         main = row[self._layout.column]
         if self._layout.kind == "tokens":
             if not len(main):
-                return 0  # of an empty text nothing is left; an empty list would not be told from a missing one
+                return 0  # an empty text has no tokens; an empty list could not be distinguished from a missing one
             counts["tokens"] += len(main)
             weight, room = len(main), GROUP_TOKENS
         elif self._layout.kind == "text":

@@ -12,8 +12,8 @@ from .near_texts import plain_text
 def group_by_shared(rows: Sequence[Sequence[str]]) -> list[int]:
     """Return the number of each row's group: rows that share a text in the same field are in one group.
 
-    Texts are compared in Unicode NFKC, in small letters, without punctuation and with single spaces. Sharing goes on:
-    the first row and the third are in one group where the second shares a text with both.
+    Texts are compared in Unicode NFKC, in small letters, without punctuation and with single spaces. Sharing is
+    transitive: the first row and the third are in one group where the second shares a text with both.
 
     Args:
         rows: the texts of each row, as many in each.

@@ -91,7 +91,7 @@ def read_labelled_texts(
 
 
 def labelled_parts(path: str | os.PathLike[str]) -> dict[str, Path]:
-    """Return the file or folder of "train", and of "validation" and "test" where their names tell them.
+    """Return the file or folder of "train", and of "validation" and "test" where their names say so.
 
     Raises:
         DataError: there is no such file, or a folder that holds none of these.
@@ -121,7 +121,7 @@ def labelled_parts(path: str | os.PathLike[str]) -> dict[str, Path]:
 
 
 def _part(path: Path) -> str | None:
-    """Return the part that a file's or folder's name tells; a folder's name has to be the part's."""
+    """Return the part that a file's or folder's name says; a folder's name has to be the part's."""
     name = path.name.lower()
     if path.is_dir():
         return {**PARTS, "validation": "validation", "val": "validation"}.get(name)

@@ -51,7 +51,7 @@ class _Part:
         name: of the part, "train" or "test".
         counts: how often each token occurs, [V].
         texts: the number of texts.
-        unknown: the words that the vocabulary lacks, where the tokenizer tells them.
+        unknown: the words that the vocabulary lacks, where the tokenizer reports them.
     """
 
     name: str
@@ -157,7 +157,7 @@ def _count(texts: Texts, tokenizer: Tokenizer, name: str, see: Any) -> _Part:
 
 
 def unknown_words(text: str, ids: Sequence[int] | npt.NDArray[np.int32], tokenizer: Tokenizer) -> list[str]:
-    """Return what a text holds and the vocabulary lacks; nothing where the tokenizer does not tell it.
+    """Return what a text holds and the vocabulary lacks; nothing where the tokenizer does not report it.
 
     Args:
         text: the text.

@@ -74,7 +74,7 @@ class _Library(Tokenizer):
 class BpeTokenizer(_Library):
     """Byte-pair encoding (Sennrich, Haddow & Birch 2016) over the bytes of UTF-8, so that nothing is unknown.
 
-    Words are told apart as in GPT-2 (Radford et al. 2019). `decode` returns the prepared text to the letter.
+    Text is divided into words as in GPT-2 (Radford et al. 2019). `decode` returns the prepared text to the letter.
 
     Args:
         pieces: those of the vocabulary, in the order of their ids, which begin after pad, beginning and end. A byte is
@@ -85,7 +85,7 @@ class BpeTokenizer(_Library):
 
     kind = "bpe"
     shift = 3
-    runs = re.compile(r" ?\S+|\s+(?!\S)|\s+")  # as GPT-2 tells words apart, but for letters, numbers and marks
+    runs = re.compile(r" ?\S+|\s+(?!\S)|\s+")  # as GPT-2 divides text into words, but for letters, numbers and marks
 
     def __init__(self, pieces: Sequence[str], merges: Sequence[tuple[str, str]], prepare: Preparation) -> None:
         super().__init__([PAD, BEGINNING, END, *pieces], {"pad": 0, "beginning": 1, "end": 2}, prepare)

@@ -1,6 +1,6 @@
 """Texts with an intent and slots: stretches of the text, tags of its words, and the way between them.
 
-Tags are those of BIO: B-city begins a slot, I-city goes on with it, O is outside of all slots. Characters and words are
+Tags are those of BIO: B-city begins a slot, I-city continues it, O is outside of all slots. Characters and words are
 counted from 0; a stretch ends before its end.
 """
 

@@ -66,7 +66,7 @@ def read_tagged_texts(
     Args:
         path: a file, or several.
         format: one of the above; None: as the suffix says (.json, .jsonl, .conll, .tsv, .txt).
-        encoding: None: UTF-8; a file in SNIPS's JSON that is not UTF-8 is read as Latin-1, which a note tells.
+        encoding: None: UTF-8; a file in SNIPS's JSON that is not UTF-8 is read as Latin-1, which a note reports.
         text, slots, intent: fields of JSON lines; None: those with the usual names.
         tagged: False reads texts to answer, which may lack intents and slots.
 
@@ -111,7 +111,7 @@ def read_tagged_texts(
 
 
 def parts_of(path: str | os.PathLike[str]) -> dict[str, list[Path]]:
-    """Return the files of "train", "validation" and "test": one file is for training; in a folder the names tell.
+    """Return the files of "train", "validation" and "test": one file is for training; in a folder the names decide.
 
     Raises:
         DataError: there is no such file, or no file of the folder is called train.

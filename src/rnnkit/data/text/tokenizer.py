@@ -208,7 +208,7 @@ class Tokenizer:
             raise DataError(f"is not a tokenizer that rnnkit saved ({problem})", place) from None
 
     def fingerprint(self) -> str:
-        """Return a digest that tells this tokenizer from others."""
+        """Return a digest that distinguishes this tokenizer from others."""
         return self._digest
 
     @cached_property
@@ -280,7 +280,7 @@ class Values:
             raise DataError(f"the tokenizer's {name} is damaged ({error})") from None
 
     def close(self) -> None:
-        """Raise DataError where values are left that nobody took."""
+        """Raise DataError where values are left that were not used."""
         if self._values:
             raise DataError(f"the tokenizer's values hold {next(iter(self._values))!r}, which is not known")
 

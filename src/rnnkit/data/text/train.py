@@ -28,7 +28,7 @@ def train_tokenizer(
     "byte"      the bytes of UTF-8; no texts are needed and the text stays as it is; 259 tokens
     "char"      each character
     "word"      words, numbers and marks apart; each character of Chinese, Japanese, Thai and the like
-    "bpe"       byte-pair encoding over bytes, words told apart as in GPT-2; nothing is unknown
+    "bpe"       byte-pair encoding over bytes, words divided as in GPT-2; nothing is unknown
     "unigram"   the unigram model (Kudo 2018); characters that the texts lack are unknown
     ==========  ====================================================================================================
 

@@ -46,7 +46,7 @@ class say little; add examples."]
 def long_sources(
     trained: Sequence[int], lengths: Sequence[int], *, part: str = "test", unit: str = "tokens"
 ) -> list[str]:
-    """Tell how many sources are longer than all that a model was trained on.
+    """Report how many sources are longer than all that a model was trained on.
 
     Args:
         trained: the lengths of the sources that it was trained on.
@@ -74,7 +74,7 @@ def long_sources(
 
 
 def repeated_outputs(texts: Sequence[str], *, remedy: str = "--repetition-penalty or --coverage-penalty") -> list[str]:
-    """Tell how many outputs repeat themselves; see `repetition`.
+    """Report how many outputs repeat themselves; see `repetition`.
 
     Args:
         texts: what a model made.
@@ -97,7 +97,7 @@ def repeated_outputs(texts: Sequence[str], *, remedy: str = "--repetition-penalt
 
 
 def empty_outputs(texts: Sequence[str]) -> list[str]:
-    """Tell how many outputs hold nothing.
+    """Report how many outputs hold nothing.
 
     Example:
         >>> empty_outputs(["", "a", "b"])

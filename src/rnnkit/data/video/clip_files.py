@@ -36,7 +36,7 @@ class ClipInfo:
     Attributes:
         frames: those that can be read.
         width, height: of the first one, in pixels, upright.
-        rate: frames a second; None where the files do not tell.
+        rate: frames a second; None where the files do not say.
         files: of a folder, the files of the frames that can be read, in order; (): the clip is one file.
         damaged: names of the files of frames that cannot be read; of one file, its name where it breaks off.
         resized: how many frames have another size than the first; they are scaled to it.
@@ -54,7 +54,7 @@ class ClipInfo:
 def clip_info(path: str | os.PathLike[str]) -> ClipInfo:
     """Look at the frames of a clip.
 
-    Of a folder the headers are read. Animated pictures are decoded, because their headers do not tell whether they are
+    Of a folder the headers are read. Animated pictures are decoded, because their headers do not say whether they are
     whole. Of video files the header counts the frames, and where it does not, they are decoded.
 
     Args:

@@ -86,7 +86,7 @@ def read_videos(
         classes: the names of the classes in the order of their numbers; None: in natural order.
         group: a regular expression whose first group, found in a clip's id, is the person, camera or scene that it
             comes from, such as ``(person\\d+)``.
-        path_column, label_column, group_column, part_column: of a table, where the names of its columns do not tell.
+        path_column, label_column, group_column, part_column: of a table, where the names of its columns do not say.
 
     Returns:
         The clips in the order of the table, else by name.
