@@ -52,7 +52,7 @@ class ShapeError(RnnkitError, ValueError):
     Attributes:
         tensor: the tensor's name, where the error is about the shape of one.
         shape: that shape.
-        parts: how the message goes on after the shape.
+        parts: how the message continues after the shape.
     """
 
     tensor: str = ""
@@ -66,7 +66,7 @@ class ShapeError(RnnkitError, ValueError):
         Args:
             tensor: the tensor's name.
             shape: what arrived; the message shows a list or a tuple as such.
-            *parts: how the message goes on: what was expected, and code that makes it so.
+            *parts: how the message continues: what was expected, and code that makes it so.
 
         Example:
             >>> error = ShapeError.of("x", [4, 9], "; expected [batch, time, 1]: type ", TensorCode("x[..., None]", ""))
@@ -123,7 +123,7 @@ class ConfigError(RnnkitError, ValueError):
         Args:
             argument: the setting's name.
             value: what arrived.
-            expected: how the message goes on after "arrived": "expected …" or "did you mean …?".
+            expected: how the message continues after "arrived": "expected …" or "did you mean …?".
 
         Example:
             >>> ConfigError.of("fit.lr", -1, "expected a number of at least 0")

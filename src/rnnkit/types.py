@@ -115,8 +115,8 @@ class Batch:
             targets have the lengths of the inputs, as the objective says.
         weights: what the loss of a target is multiplied by, [B] or one a step, [B, S]; None: 1 for each. A step of
             weight 0 is no target: it counts neither in the mean nor in metrics.
-        resets: bool, where a stream begins anew: [B] at the first step, [B, T] before that step. Without a state that
-            is carried from batch to batch every row begins anew, so there only [B, T] changes anything.
+        resets: bool, where a new stream begins: [B] at the first step, [B, T] before that step. Without a state that
+            is carried from batch to batch every row begins a new stream, so there only [B, T] changes anything.
         stands_in: whether the batch takes the place of one that this process has no rows for, while others have. It
             counts nowhere.
 
@@ -200,7 +200,7 @@ class Dataset(Protocol):
 
 @runtime_checkable
 class Batches(Protocol):
-    """The batches of a run: what `Learner.fit` trains on, whatever they come from."""
+    """The batches of a run: what `Learner.fit` trains on, from any source."""
 
     @property
     def steps(self) -> int | None:
@@ -220,7 +220,7 @@ class Batches(Protocol):
         ...
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Have the next iteration go on behind that position, with the same batches to the bit."""
+        """Have the next iteration resume behind that position, with exactly the same batches."""
         ...
 
 

@@ -299,7 +299,7 @@ class _Maps:
 
 
 def _own_recurrence(module: torch.nn.Module) -> bool:
-    """Whether a module is a recurrence of the user's over whole sequences, which can go on from a state."""
+    """Whether a module is a custom recurrence over whole sequences, which can continue from a state."""
     if not isinstance(module, SequenceModule) or isinstance(module, Chain):
         return False
     known = (RecurrentLayer, RNN, torch.nn.RNNBase, torch.nn.RNNCellBase)

@@ -91,7 +91,7 @@ def receptive_field(
         total = torch.zeros(values.shape[-2:], dtype=torch.float64, device=values.device)
         places = torch.linspace(0, y.shape[1] - 1, min(outputs, y.shape[1])).round().long().tolist()
         for place in places:
-            # Pictures do not influence each other: the gradient of their sum is each one's own.
+            # Pictures do not influence each other: the gradient of their sum is the gradient of each.
             (gradient,) = torch.autograd.grad(y[:, place].sum(), x, retain_graph=True, allow_unused=True)
             if gradient is not None:
                 channels = gradient[:, None] if gradient.dim() == 3 else gradient

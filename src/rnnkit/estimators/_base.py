@@ -244,7 +244,7 @@ class RecurrentEstimator(GoesOn, BaseEstimator):  # type: ignore[misc]
         self._record(history, fresh)
 
     def _begin(self, series: Series, targets: Array, weights: Array, model: Model, plan: Fit, seed: int) -> None:
-        """Fit the preprocessing, and make the network and its learner anew."""
+        """Fit the preprocessing, and make a new network and its learner."""
         arrived = SeriesSet.from_arrays(series, source="X")
         with in_estimator_words():
             plain = Preprocessing.fit(arrived, scale=self.scale, missing=self.missing)

@@ -178,7 +178,7 @@ class TrainedForecaster(GoesOn, BaseEstimator):  # type: ignore[misc]
         )
 
     def _check_unchanged(self, model: Model) -> None:
-        """Raise where another network is asked for than the one that goes on."""
+        """Raise where another network is asked for than the one whose training continues."""
         changed = [name for name, value in vars(model).items() if value != getattr(self._model, name)]
         layout = self.predictor_.preprocessing.layout
         changed += [

@@ -1,4 +1,4 @@
-"""What the estimators share whose `fit` can go on from where the last one ended."""
+"""What the estimators share whose `fit` can continue from where the last one ended."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ class RNNClassifier(ClassifierMixin, RecurrentEstimator):  # type: ignore[misc]
             keep the best epoch's weights. Only in `fit`.
         validation_fraction: the share of rows that `early_stopping` holds out.
         n_iter_no_change: the number of epochs that `early_stopping` waits.
-        warm_start: whether `fit` goes on from where the last one ended, with its scaling and classes.
+        warm_start: whether `fit` continues from where the last one ended, with its scaling and classes.
         random_state: a number makes fit, weights and predictions a function of the data and it, bit for bit on the
             same machine and thread count; a RandomState gives each fit another seed; None draws one.
         device: "auto" (CUDA if there is one, else the CPU), "cpu", "cuda".

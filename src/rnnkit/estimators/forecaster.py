@@ -49,7 +49,7 @@ class RNNForecaster(TrainedForecaster):
         horizon: H, steps to forecast.
         lookback: L, steps that a forecast looks back; None: two horizons or the longest season.
         model: "direct" gives all steps at once, "segment" reads and gives segments of steps, "deepar" and
-            "encoder_decoder" go on step by step.
+            "encoder_decoder" continue step by step.
         cell: the recurrence, "gru", "lstm" or "simple_rnn".
         hidden_size, num_layers: of the recurrence.
         output: what is given for a step: "quantile", "point", "gaussian", "student_t", or "negative_binomial" (counts).
@@ -80,7 +80,7 @@ class RNNForecaster(TrainedForecaster):
         early_stopping: whether training ends after `n_iter_no_change` epochs without a lower loss on the validation
             windows, with the best epoch's weights.
         n_iter_no_change: the number of epochs that `early_stopping` waits.
-        warm_start: whether `fit` goes on from where the last one ended, with its scaling.
+        warm_start: whether `fit` continues from where the last one ended, with its scaling.
         random_state: a number makes weights and forecasts a function of the data and it, bit for bit on the same
             machine and thread count; a RandomState gives each fit another seed; None draws one.
         device: "auto" (CUDA if there is one, else the CPU), "cpu", "cuda".
@@ -284,7 +284,7 @@ class RNNForecaster(TrainedForecaster):
         Args:
             id: which of several series it is.
             data: the series so far, as in `fit`; None: those of `fit`.
-            state: a file that `SeriesStream.save` wrote, to go on from.
+            state: a file that `SeriesStream.save` wrote, to continue from.
 
         Raises:
             NotFittedError: before `fit`. DataError: there is no such series.

@@ -35,7 +35,7 @@ def read_awd_lstm(
         path: what ``learn.save_encoder(name)`` or ``learn.save(name)`` of a language model wrote, ``.pth``. The head of
             an encoder alone has its embedding's weights, as in fastai, and biases of 0.
         embedding_dropout, input_dropout, hidden_dropout, output_dropout, weight_dropout: probabilities for further
-            training, as :class:`rnnkit.LanguageModel` has them; a file does not tell them.
+            training, as :class:`rnnkit.LanguageModel` has them; a file does not hold them.
 
     Raises:
         DataError: the file cannot be read, or is of another network, such as one with QRNN layers.

@@ -37,7 +37,7 @@ class Report:
 
     Attributes:
         files: that were written, the model's first.
-        lines: what a user is told, a sentence each.
+        lines: the report for the user, a sentence each.
     """
 
     files: tuple[Path, ...]

@@ -36,7 +36,7 @@ _LAYERS = {"encoder": "enc", "decoder": "dec"}
 
 
 class Pronouncer:
-    """Tell how words are pronounced.
+    """Predict how words are pronounced.
 
     Args:
         model: an encoder–decoder over `LETTERS` and `PHONEMES`.

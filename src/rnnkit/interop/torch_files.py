@@ -42,7 +42,7 @@ def read_torch_layers(
     """Return the recurrent layers of a file of weights, as rnnkit's layers.
 
     ``torch.nn.LSTM``, ``GRU`` and ``RNN`` are known by the names and the shapes of their weights: number of layers,
-    directions, projection and biases follow from these. What no weight tells has to be given.
+    directions, projection and biases follow from these. What the weights do not show has to be given.
 
     Args:
         path: `.safetensors`, or `.pt`, `.pth` or `.bin` of ``torch.save(model.state_dict(), path)``; it is read with

@@ -86,7 +86,7 @@ class Adapter(Layer):
 
 
 class _Recurrent(Adapter):
-    """rnnkit's recurrent layers, batch first whatever their layout."""
+    """rnnkit's recurrent layers, batch first, also where their layout is time first."""
 
     stateful = True
 

@@ -43,7 +43,7 @@ def check_lengths(lengths: Lengths, batch: int, time: int) -> Tensor:
         raise ShapeError(
             f"lengths has shape {tuple(lengths.shape)} and {lengths.dtype}; expected ({batch},) integers, one a row"
         )
-    lengths = lengths.to("cpu", torch.int64, copy=True)  # the user may go on and change them before the backward pass
+    lengths = lengths.to("cpu", torch.int64, copy=True)  # the user may change them before the backward pass
     if batch > 0 and not tracing() and not torch._C._functorch.is_functorch_wrapped_tensor(lengths):
         low, high = int(lengths.min()), int(lengths.max())
         if low < 1 or high > time:

@@ -1,4 +1,4 @@
-"""What PyTorch's scripting and quantisation are told: both know PyTorch's own layers only, by their class."""
+"""What is declared to PyTorch's scripting and quantisation: both know PyTorch's own layers only, by their class."""
 
 from __future__ import annotations
 

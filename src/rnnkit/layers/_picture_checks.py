@@ -93,7 +93,7 @@ def _one_size(sizes: Lengths | None, name: str, batch: int, full: int) -> Tensor
         raise ShapeError(
             f"{name} has shape {tuple(found.shape)} and {found.dtype}; expected ({batch},) integers, one a picture"
         )
-    found = found.to("cpu", torch.int64, copy=True)  # the user may go on and change them before the backward pass
+    found = found.to("cpu", torch.int64, copy=True)  # the user may change them before the backward pass
     if batch and not tracing() and (int(found.min()) < 1 or int(found.max()) > full):
         raise ShapeError(
             f"{name} run from {int(found.min())} to {int(found.max())}; expected 1 to {full}, the pixels of the "

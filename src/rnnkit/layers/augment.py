@@ -57,7 +57,7 @@ class SeriesAugment(SequenceModule):
         self.jitter, self.scale, self.warp = jitter, scale, warp
 
     def config(self) -> dict[str, Any]:
-        """Builder and arguments that make this module anew, for ``rnnkit.load``."""
+        """Builder and arguments that make this module again, for ``rnnkit.load``."""
         return {
             "builder": type(self).__name__,
             "arguments": {"jitter": self.jitter, "scale": self.scale, "warp": self.warp},

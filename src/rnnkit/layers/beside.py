@@ -3,7 +3,7 @@
     y_t = [module(x)_t, x_t]
 
 A head behind it sees each step both with and without what the module joins to it. A network that is trained by CTC
-tells classes apart from the single steps first; the way past a recurrence lets the layers in front learn that in a
+learns first to distinguish classes by single steps; the way past a recurrence lets the layers in front learn that in a
 fraction of the steps. He et al. 2016 add what this puts side by side, as Huang et al. 2017 do ("Densely connected
 convolutional networks").
 
@@ -38,7 +38,7 @@ class Beside(Delegating):
         state.
 
     Raises:
-        ConfigError: the module is no layer over sequences, or does not tell its sizes.
+        ConfigError: the module is no layer over sequences, or does not declare its sizes.
 
     Example:
         >>> import torch, rnnkit
@@ -58,7 +58,7 @@ class Beside(Delegating):
         self.input_size, self.output_size = layer.input_size, layer.input_size + layer.output_size
 
     def config(self) -> dict[str, Any] | None:
-        """Builder and arguments that make this module anew; None where the wrapped module has none."""
+        """Builder and arguments that make this module again; None where the wrapped module has none."""
         module = describe(self.module)
         return None if module is None else {"builder": "Beside", "arguments": {"module": module}}
 

@@ -99,7 +99,7 @@ class CausalConv(SequenceModule):
         self.norms = torch.nn.ModuleList(torch.nn.LayerNorm(channels) for _ in strides)
 
     def config(self) -> dict[str, Any]:
-        """Builder and arguments that make this module anew, for ``rnnkit.load``."""
+        """Builder and arguments that make this module again, for ``rnnkit.load``."""
         names = ("input_size", "kernel_sizes", "strides", "dropout")
         arguments = {name: getattr(self, name) for name in names} | {"channels": self.output_size}
         return {"builder": "CausalConv", "arguments": arguments}
@@ -127,12 +127,12 @@ class CausalConv(SequenceModule):
         lengths: Lengths | None = None,
         resets: Tensor | None = None,
     ) -> tuple[Tensor, State]:
-        """Go on from a state; chunks may have any number of steps, and all rows have as many.
+        """Continue from a state; chunks may have any number of steps, and all rows have as many.
 
         Args:
             x: [B, T, I], the next steps; T may be 0.
             state: what this method returned for the chunk before; None at the beginning.
-            lengths, resets: not taken: rows of unequal lengths go on one by one.
+            lengths, resets: not taken: rows of unequal lengths are continued one by one.
 
         Returns:
             The outputs [B, n, F] that are complete, n from 0 on, and the state after these steps.

@@ -81,7 +81,7 @@ class Chain(Delegating):
         self._adapted = Adapted()
 
     def config(self) -> dict[str, Any] | None:
-        """Builder and arguments that make this chain anew; None where a part has none."""
+        """Builder and arguments that make this chain again; None where a part has none."""
         parts = [describe(part) for part in self._modules.values()]
         return None if None in parts else {"builder": "Chain", "arguments": {"parts": parts}}
 
@@ -158,7 +158,7 @@ class PerStep(SequenceModule):
         self.module, self.output_size = module, output_size
 
     def config(self) -> dict[str, Any] | None:
-        """Builder and arguments that make this module anew; None where the wrapped module has none."""
+        """Builder and arguments that make this module again; None where the wrapped module has none."""
         module = describe(self.module)
         if module is None:
             return None

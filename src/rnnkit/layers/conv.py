@@ -96,7 +96,7 @@ class ConvFront(SequenceModule):
         self.mix_norm = StepNorm(channels)
 
     def config(self) -> dict[str, Any]:
-        """Builder and arguments that make this module anew, for ``rnnkit.load``."""
+        """Builder and arguments that make this module again, for ``rnnkit.load``."""
         names = ("input_size", "kernel_sizes", "stride", "differences", "standardised", "dropout")
         arguments = {name: getattr(self, name) for name in names} | {"channels": self.output_size}
         return {"builder": type(self).__name__, "arguments": arguments}

@@ -72,7 +72,7 @@ class ConvContext(SequenceModule):
         return (self.kernel_size - 1) * self.num_layers + 1
 
     def config(self) -> dict[str, Any]:
-        """Builder and arguments that make this module anew, for ``rnnkit.load``."""
+        """Builder and arguments that make this module again, for ``rnnkit.load``."""
         names = ("input_size", "num_layers", "kernel_size", "dropout")
         arguments = {name: getattr(self, name) for name in names} | {"channels": self.output_size}
         return {"builder": "ConvContext", "arguments": arguments}

@@ -82,7 +82,7 @@ class CRF(torch.nn.Module):
         self.start = torch.nn.Parameter(torch.zeros(count))
         self.end = torch.nn.Parameter(torch.zeros(count))
         first, pairs = (None, None) if scheme is None or names is None else bio_forbids(names)
-        # Not part of a file: the names tell them.
+        # Not part of a file: they follow from the names.
         self.register_buffer("_not_first", first, persistent=False)
         self.register_buffer("_not_behind", pairs, persistent=False)
 
@@ -91,7 +91,7 @@ class CRF(torch.nn.Module):
         return f"tags={len(self.start)}" + ("" if self.scheme is None else f", scheme={self.scheme!r}")
 
     def config(self) -> dict[str, Any]:
-        """Return builder and arguments that make this layer anew."""
+        """Return builder and arguments that make this layer again."""
         return {"builder": "CRF", "arguments": {"tags": self.tags, "scheme": self.scheme}}
 
     def forward(self, emissions: Tensor, tags: Tensor, *, lengths: Lengths | None = None) -> Tensor:

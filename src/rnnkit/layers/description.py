@@ -1,4 +1,4 @@
-"""What makes a module anew: its builder's name and plain arguments, as a model file holds them."""
+"""What makes a module again: its builder's name and plain arguments, as a model file holds them."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ TORCH_ARGUMENTS: dict[type[nn.Module], tuple[str, ...]] = {
 def describe(module: Any) -> dict[str, Any] | None:
     """``{"builder": name, "arguments": {...}}`` of a module; None where it has none.
 
-    A module of the user's tells its own by a method ``config()``.
+    A custom module declares its own by a method ``config()``.
 
     Example:
         >>> describe(nn.Linear(3, 2))

@@ -22,7 +22,8 @@ class VariationalDropout(SequenceModule):
     """y_t = m ⊙ x_t with one mask m for all steps of a call; m is 0 with probability p, else 1 / (1 − p).
 
     Variant: Gal & Ghahramani 2016 ("A theoretically grounded application of dropout in recurrent neural networks"),
-    between layers, one mask a row, as in Merity et al. 2018. With carried states the mask is drawn anew for each chunk.
+    between layers, one mask a row, as in Merity et al. 2018. With carried states the mask is drawn again for each
+    chunk.
 
     Args:
         p: probability of dropping a feature while training, in [0, 1).
@@ -45,7 +46,7 @@ class VariationalDropout(SequenceModule):
         self.p = p
 
     def config(self) -> dict[str, Any]:
-        """Builder and arguments that make this layer anew."""
+        """Builder and arguments that make this layer again."""
         return {"builder": "VariationalDropout", "arguments": {"p": self.p}}
 
     def forward(self, x: Tensor, lengths: Lengths | None = None) -> tuple[Tensor, Lengths | None, State | None]:
@@ -97,7 +98,7 @@ class Embedding(torch.nn.Embedding):
         self.dropout = dropout
 
     def config(self) -> dict[str, Any]:
-        """Builder and arguments that make this layer anew."""
+        """Builder and arguments that make this layer again."""
         names = ("num_embeddings", "embedding_dim", "dropout", "padding_idx")
         return {"builder": "Embedding", "arguments": {name: getattr(self, name) for name in names}}
 

@@ -4,7 +4,7 @@
     m_t = front(z_t)                               convolutions (:class:`rnnkit.PictureFront`), a map with F channels
     y_t = relu(norm(W grid(m_t) + b))              means over G × G fields of the map
 
-Means over the whole frame would not tell where something is, and a recurrence behind them could not tell where it goes;
+Means over the whole frame do not hold positions, and a recurrence behind them could not learn motion from them;
 so there is a grid of fields. The difference of two frames shows motion to the convolutions themselves, as the stacked
 frames of Simonyan & Zisserman 2014 ("Two-stream convolutional networks") do. Convolutions below a recurrence over time
 are the networks of Donahue et al. 2015 ("Long-term recurrent convolutional networks"). ``norm`` is layer normalisation.
@@ -83,7 +83,7 @@ class FrameFront(SequenceModule):
         self.norm = torch.nn.LayerNorm(features)
 
     def config(self) -> dict[str, Any]:
-        """Builder and arguments that make this module anew, for ``rnnkit.load``."""
+        """Builder and arguments that make this module again, for ``rnnkit.load``."""
         arguments = {
             "frame_channels": self.frame_channels,
             "channels": list(self.front.channels),

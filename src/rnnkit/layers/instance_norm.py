@@ -77,7 +77,7 @@ class ReversibleNorm(torch.nn.Module):
         self.shift = torch.nn.Parameter(torch.zeros(features)) if affine else None
 
     def config(self) -> dict[str, Any]:
-        """Builder and arguments that make this module anew, for ``rnnkit.load``."""
+        """Builder and arguments that make this module again, for ``rnnkit.load``."""
         names = ("features", "form", "affine", "eps")
         return {"builder": type(self).__name__, "arguments": {name: getattr(self, name) for name in names}}
 

@@ -91,7 +91,7 @@ class LineFront(SequenceModule):
         self.norm = torch.nn.LayerNorm(features)
 
     def config(self) -> dict[str, Any]:
-        """Builder and arguments that make this module anew, for ``rnnkit.load``."""
+        """Builder and arguments that make this module again, for ``rnnkit.load``."""
         arguments = {
             "height": self.input_size,
             "channels": list(self.channels),

@@ -178,7 +178,7 @@ class PictureFront(NotScriptable):
         return {precision + (", channels last" if last else ""): found[precision, last] for precision, last in forms}
 
     def config(self) -> dict[str, Any]:
-        """Builder and arguments that make this module anew, for ``rnnkit.load``."""
+        """Builder and arguments that make this module again, for ``rnnkit.load``."""
         names = ("input_size", "channels", "strides", "blocks", "residual", "precision", "channels_last")
         found = {name: getattr(self, name) for name in names}
         return {"builder": "PictureFront", "arguments": found | {name: list(found[name]) for name in names[1:3]}}

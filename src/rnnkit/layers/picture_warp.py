@@ -79,7 +79,7 @@ class PictureWarp(NotScriptable):
             check_number(getattr(self, name), name)
 
     def config(self) -> dict[str, Any]:
-        """Builder and arguments that make this module anew, for ``rnnkit.load``."""
+        """Builder and arguments that make this module again, for ``rnnkit.load``."""
         return {"builder": "PictureWarp", "arguments": {name: getattr(self, name) for name in _NAMES}}
 
     def forward(self, x: Tensor) -> Tensor:

@@ -71,7 +71,7 @@ class PixelFront(SequenceModule):
     order: Tensor
 
     def config(self) -> dict[str, Any]:
-        """Builder and arguments that make this module anew, for ``rnnkit.load``."""
+        """Builder and arguments that make this module again, for ``rnnkit.load``."""
         names = ("height", "width", "permutation", "mean", "std", "shift")
         return {"builder": type(self).__name__, "arguments": {name: getattr(self, name) for name in names}}
 

@@ -75,7 +75,7 @@ def quantize(model: torch.nn.Module) -> torch.nn.Module:
     numbers then, and an embedding makes floats of the rows that are read, see :mod:`rnnkit.layers.quantized`, which
     says what stays float. The copy lies on the CPU in evaluation mode. It predicts, streams, and is saved and loaded as
     before; it cannot be trained, and has no gradients. Code of a model that reads ``weight`` of a linear layer or an
-    embedding itself gets t w, made anew by each access.
+    embedding itself gets t w, computed again by each access.
 
     Args:
         model: a trained module; it stays as it is.

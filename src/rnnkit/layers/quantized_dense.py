@@ -38,7 +38,7 @@ class QuantizedMatrix(Int8Module):
 
     @property
     def weight(self) -> Tensor:
-        """t w, made anew by each access: for code that reads the weight itself. Changes do not reach the layer."""
+        """t w, computed again by each access: for code that reads the weight itself. Changes do not reach the layer."""
         return self.int8_weight.dequantised()
 
     def config(self) -> dict[str, Any]:
@@ -52,7 +52,7 @@ class QuantizedLinear(QuantizedMatrix, torch.nn.Linear):  # type: ignore[overrid
     """A ``torch.nn.Linear`` with its weight in 8 bits: y = s t ⊙ (w q) + b; :func:`rnnkit.quantize` makes it.
 
     float32 on the CPU is computed by the native core, which packs the weight when it is used for the first time, and
-    anew after a change of the weights or of ``torch.get_num_threads()``. Other inputs take the reference.
+    again after a change of the weights or of ``torch.get_num_threads()``. Other inputs take the reference.
     """
 
     _packed: tuple[tuple[Any, ...], NativeInt8Linear] | None
@@ -85,7 +85,7 @@ class QuantizedLinear(QuantizedMatrix, torch.nn.Linear):  # type: ignore[overrid
         """The packed weight."""
         stands: list[Any] = [torch.get_num_threads()]
         for one in (*self._buffers.values(), self._parameters["bias"]):
-            if one is not None:  # a tensor of torch.inference_mode does not tell whether it changes
+            if one is not None:  # a tensor of torch.inference_mode does not record whether it changes
                 stands += (one.data_ptr(), 0 if one.is_inference() else one._version)
         packed = self.__dict__.get("_packed")
         if packed is None or packed[0] != tuple(stands):

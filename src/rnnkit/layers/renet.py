@@ -5,7 +5,7 @@ With x_ij the patch of p_h × p_w pixels in row i and column j, flattened,
     v_ij = [→f(x_i1 … x_ij), ←f(x_iW' … x_ij)]            the rows, from the left and from the right
     y_ij = [↓f(v_1j … v_ij), ↑f(v_H'j … v_ij)]            the columns, from the top and from the bottom
 
-with f a recurrent layer of one's choice. So y_ij has seen the whole picture, and the path from any patch to any other
+with f a recurrent layer of your choice. So y_ij has seen the whole picture, and the path from any patch to any other
 has at most H' + W' steps.
 
 Variant: Visin et al. 2015 ("ReNet: a recurrent neural network based alternative to convolutional networks"), who begin
@@ -45,7 +45,7 @@ _OWN = ("input_size", "hidden_size", "batch_first", "bidirectional")  # argument
 class ReNet(NotScriptable):
     """Reads the rows of a picture both ways, then its columns both ways; equations in :mod:`rnnkit.layers.renet`.
 
-    Several ReNets behind each other make a deep one: each takes the map that the one before puts out. The map lies in
+    Several ReNets behind each other make a deep one: each takes the map that the one before returns. The map lies in
     memory as ``[H', W', B, 2U]``, as the last sweep wrote it; type ``.contiguous()`` for PyTorch's usual order.
 
     Args:
@@ -138,7 +138,7 @@ class ReNet(NotScriptable):
         if sizes is not None:
             tops, lefts = self.output_sizes(*sizes)
             # A row below its picture has no step, which the layers do not take: it is read for one step of zeros, and
-            # nobody reads what comes out. The same goes for columns.
+            # the result is not used. The same goes for columns.
             across = torch.where(torch.arange(tall)[:, None] < tops, lefts, 1).flatten()
             down = torch.where(torch.arange(wide)[:, None] < lefts, tops, 1).flatten()
         read = self._sweep("rows", patches.flatten(1, 2), across)
@@ -151,7 +151,7 @@ class ReNet(NotScriptable):
         return found
 
     def config(self) -> dict[str, Any] | None:
-        """Builder and arguments that make this module anew, for ``rnnkit.load``; None where its layers differ."""
+        """Builder and arguments that make this module again, for ``rnnkit.load``; None where its layers differ."""
         described = [describe(self.rows), describe(self.columns)]
         if None in described:
             return None

@@ -127,7 +127,7 @@ class RNN(NotScriptable):
 
     @property
     def output_size(self) -> int | None:
-        """Features of an output, as given or as the cells tell them; None where they are unknown."""
+        """Features of an output, as given or as the cells declare them; None where they are unknown."""
         if self._output_size is not None:
             return self._output_size
         sizes = [cell_output_size(cell) for cell in self._cells()]

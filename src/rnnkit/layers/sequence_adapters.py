@@ -223,7 +223,7 @@ def _refusal(module: Any, name: str) -> str:
 
 
 def check_fit(parts: Sequence[tuple[str, SequenceInterface]]) -> None:
-    """Raise ConfigError where a layer puts out other features than the next one takes.
+    """Raise ConfigError where a layer returns other features than the next one takes.
 
     Args:
         parts: layers from input to output, each with its name for the message.

@@ -31,9 +31,9 @@ _LAST_AXES = TensorCode("x.transpose(1, 2)", "np.swapaxes(x, 1, 2)")
 class SequenceModule(torch.nn.Module):
     """Base class of a module that maps sequences to sequences, as a layer of a model.
 
-    A subclass writes ``forward``. One that can go on from a state also writes ``forward_chunk`` and ``initial_state``
-    and sets ``stateful``. A subclass that is to be saved and loaded by name writes ``config()`` and is given to
-    :func:`rnnkit.models.register`.
+    A subclass writes ``forward``. One that can continue from a state also writes ``forward_chunk`` and
+    ``initial_state`` and sets ``stateful``. A subclass that is to be saved and loaded by name writes ``config()`` and
+    is given to :func:`rnnkit.models.register`.
 
     Legend: B batch, T time, I input, F features of the output.
 
@@ -76,7 +76,7 @@ class SequenceModule(torch.nn.Module):
         lengths: Lengths | None = None,
         resets: Tensor | None = None,
     ) -> tuple[Tensor, State | None]:
-        """Go on from a state, for sequences that come in chunks.
+        """Continue from a state, for sequences that come in chunks.
 
         Args:
             x: [B, T, I], the next steps.

@@ -31,7 +31,7 @@ class SequenceStream(Protocol):
         ...
 
     def reorder(self, index: Tensor) -> None:
-        """Let row ``index[i]`` go on as row i; index has as many entries as there are rows."""
+        """Let row ``index[i]`` continue as row i; index has as many entries as there are rows."""
         ...
 
 
@@ -43,7 +43,7 @@ def sequence_stream(layers: SequenceInterface, batch: int) -> SequenceStream:
         batch: the number of rows.
 
     Raises:
-        BackendError: the layers cannot go on from a state.
+        BackendError: the layers cannot continue from a state.
 
     Example:
         >>> from rnnkit.layers.sequence_adapters import as_sequence_module
@@ -69,7 +69,7 @@ def _recurrent_layer(layers: SequenceInterface) -> RecurrentLayer | None:
 
 
 def _part_streams(parts: Sequence[SequenceInterface], batch: int) -> list[tuple[SequenceStream, bool]]:
-    """The stream of each part, and whether it has a state. Nobody keeps what one recurrent layer hands to the next."""
+    """The stream of each part, and whether it has a state. The outputs between recurrent layers are not kept."""
     found: list[tuple[SequenceStream, bool]] = []
     for part, behind in zip(parts, [*parts[1:], None], strict=True):
         recurrent = _recurrent_layer(part)
@@ -86,7 +86,7 @@ def _drops_alone(part: SequenceInterface) -> bool:
 
 
 def row_lookup(embedding: torch.nn.Embedding) -> Callable[[Tensor], Tensor]:
-    """Return a function from ids to rows: without the calls around it where nobody watches and no row is scaled."""
+    """Return a function from ids to rows: without the calls around it where there are no hooks and no row is scaled."""
     if embedding.max_norm is not None or embedding._forward_hooks or embedding._forward_pre_hooks:
         return embedding
     if isinstance(embedding, QuantizedEmbedding):

@@ -117,12 +117,12 @@ class Stream:
         return f"Stream({short_repr(self._layer)}, batch={batch}{shared}), computed by {serving}"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """What ``copy.deepcopy`` and ``pickle`` make a stream from: the native core packs the weights anew."""
+        """What ``copy.deepcopy`` and ``pickle`` make a stream from: the native core packs the weights again."""
         return _rebuilt, (self._layer, self._shape[0], self._reuse_output, self.state)
 
     @property
     def state(self) -> State:
-        """A copy of the state after the last step, in the layer's shapes. Assign a state to go on from it."""
+        """A copy of the state after the last step, in the layer's shapes. Assign a state to continue from it."""
         return map_state(torch.clone, self._state)
 
     @state.setter
@@ -145,7 +145,7 @@ class Stream:
         self.state = self._initial if mask is None else reset(self._state, mask, self._initial)
 
     def reorder(self, index: Tensor) -> None:
-        """Let row ``index[i]`` go on as row i, as beam search needs.
+        """Let row ``index[i]`` continue as row i, as beam search needs.
 
         Args:
             index: integers [B], as many as the stream has rows.

@@ -4,9 +4,9 @@
     u_t = max_k relu(conv(C[c_{t,1}], …, C[c_{t,K}]))_k                c_{t,k}: the numbers of its characters
     y_t = dropout([v_t, u_t])
 
-The characters tell of words that training has not seen: their endings, digits, capital letters. Variant: Ma & Hovy 2016
-("End-to-end sequence labeling via bi-directional LSTM-CNNs-CRF"). While training, a word is replaced by the unknown one
-with a small probability, so that the unknown word learns an embedding, too.
+The characters describe words that training has not seen: their endings, digits, capital letters. Variant: Ma & Hovy
+2016 ("End-to-end sequence labeling via bi-directional LSTM-CNNs-CRF"). While training, a word is replaced by the
+unknown one with a small probability, so that the unknown word learns an embedding, too.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class WordFront(SequenceModule):
         self.output_size = word_size + (filters if characters else 0)
 
     def config(self) -> dict[str, Any]:
-        """Builder and arguments that make this module anew, for ``rnnkit.load``."""
+        """Builder and arguments that make this module again, for ``rnnkit.load``."""
         now = {name: getattr(self, name) for name in ("dropout", "word_dropout")}
         return {"builder": type(self).__name__, "arguments": self._arguments | now}
 

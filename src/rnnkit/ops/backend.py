@@ -89,7 +89,7 @@ _counting: list[None] = []  # an entry for each `counting_operations` that is in
 
 @contextmanager
 def counting_operations() -> Iterator[None]:
-    """Let layers use their references without a warning: their operations are counted, and nobody waits for them."""
+    """Let layers use their references without a warning: only their operations are counted."""
     _counting.append(None)
     try:
         yield

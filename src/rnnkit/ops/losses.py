@@ -72,7 +72,7 @@ LOSSES: dict[str, Loss] = {
 }
 
 # PyTorch's modules and functions that are a loss of the table with settings of its own. Their labels stay as they
-# are: some of them may be told to be ignored.
+# are: some of them may be set to be ignored.
 _OF_TORCH: dict[Any, tuple[Literal["labels", "numbers", "own"], str | None]] = {
     torch.nn.CrossEntropyLoss: ("own", "cross_entropy"),
     torch.nn.BCELoss: ("numbers", "bce"),

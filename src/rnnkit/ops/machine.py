@@ -15,7 +15,7 @@ from .backend import native_core
 SIZES = (1024, 1536, 2048)
 """Sizes of the square matrices whose products are timed for the peak of a CPU; an accelerator gets larger ones."""
 BUSY = 0.5
-"""Cores that other programs may use before it is worth telling."""
+"""Cores that other programs may use before it is reported."""
 _LARGE = (4096, 8192)
 _RESET_PEAK = "5"
 
@@ -66,7 +66,7 @@ def matrix_peak(device: torch.device | str = "cpu", dtype: torch.dtype = torch.f
 def busy_cores_of_others() -> float | None:
     """Return how many of this process's cores other programs keep busy; None where that is not known.
 
-    It is known from the second call in a process on, and read anew at most four times a second.
+    It is known from the second call in a process on, and read again at most four times a second.
     """
     core = native_core()
     cores: float = -1.0 if core is None else core.cpu_info()["busy_cores_of_others"]

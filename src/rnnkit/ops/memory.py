@@ -31,11 +31,11 @@ class BlockCache:
     """Blocks of memory that are used again.
 
     The C library gives memory back to the system when it is freed, or keeps it; which of the two depends on what else
-    lies on the heap. Where it gives memory back, the next call takes it anew, and the system clears it page by page.
-    That cost an LSTM over 28 steps up to a third of its training step, in some processes and not in others, and a GRU
-    of 128 units over 256 × 96 steps a third of its forward pass. So freed blocks are kept here, up to a limit in bytes.
-    Block sizes are rounded up, so that batches of about the same length share blocks. Where no kept block serves, those
-    are given back to the system whose size was not asked for in the last 64 calls.
+    lies on the heap. Where it gives memory back, the next call allocates it again, and the system clears it page by
+    page. That cost an LSTM over 28 steps up to a third of its training step, in some processes and not in others, and a
+    GRU of 128 units over 256 × 96 steps a third of its forward pass. So freed blocks are kept here, up to a limit in
+    bytes. Block sizes are rounded up, so that batches of about the same length share blocks. Where no kept block
+    serves, those are given back to the system whose size was not asked for in the last 64 calls.
     """
 
     def __init__(self, limit: int = _KEPT_BYTES) -> None:
@@ -63,7 +63,7 @@ class BlockCache:
         return Block(size)
 
     def give_back(self, block: Block) -> None:
-        """Keep a block for later calls, or free it where the limit is reached. Nobody may use the block any more."""
+        """Keep a block for later calls, or free it where the limit is reached. The block must not be used any more."""
         with self._lock:
             if self.kept_bytes + block.bytes <= self.limit:
                 self.kept_bytes += block.bytes

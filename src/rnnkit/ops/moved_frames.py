@@ -26,7 +26,7 @@ def move_fields(frames: Tensor, down: Tensor, right: Tensor, cell: int) -> Tenso
     """Return the frame that each of K motions makes of frames.
 
     Args:
-        frames: x [N, C, H, W], with H and W multiples of `cell`. Behind its edges a frame goes on as at its edge.
+        frames: x [N, C, H, W], with H and W multiples of `cell`. Outside a frame the values at its edge are repeated.
         down: v [N, R, S, K, m].
         right: h [N, R, S, K, m].
         cell: c.

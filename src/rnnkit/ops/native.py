@@ -146,7 +146,7 @@ _library.define(
 
 
 def _operator(*arguments: Any) -> tuple[Tensor, ...]:
-    """The operator. Its results are the same each time: saved rows of the padding, which nobody reads, are cleared."""
+    """The operator. Its results are the same each time: saved rows of the padding, which are not read, are cleared."""
     inputs, flags = Inputs(*arguments[:COUNT]), Flags(*arguments[COUNT:])
     out, hn, cn, saved = forward_call(inputs, flags)
     if inputs.lengths is not None and saved.numel():

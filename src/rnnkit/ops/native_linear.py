@@ -62,7 +62,7 @@ class NativeLinear:
 def packed_linear(layer: torch.nn.Module, rows: int) -> Callable[[Tensor], Tensor]:
     """Return a packed copy of a linear layer for so many rows, or the layer itself where that is of no use.
 
-    It is of use for a plain `torch.nn.Linear` with many weights that the native core can serve and nobody watches.
+    It is of use for a plain `torch.nn.Linear` with many weights that the native core can compute and that has no hooks.
     """
     found = _packable(layer, rows)
     return layer if found is None else NativeLinear(found.weight, found.bias, rows)

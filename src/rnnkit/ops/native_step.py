@@ -42,7 +42,7 @@ class NativeGradients:
         z = W h_T + b,  L = mean cross-entropy(z, y) or mean (z − y)²,  and ∂L/∂θ into θ.grad
 
     Args:
-        layers: from input to output, each reading what the one before puts out.
+        layers: from input to output, each reading the output of the one before.
         head: weight [C, H], and bias [C] or None.
         loss: "cross_entropy" or "mse".
 

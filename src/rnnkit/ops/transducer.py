@@ -134,7 +134,7 @@ def transducer_reference(
 
 
 class _Alignment(NamedTuple):
-    """What is to be aligned, checked and copied: the user may go on and change it before the backward pass.
+    """What is to be aligned, checked and copied: the user may change it before the backward pass.
 
     Attributes:
         targets: int64 [B, U] on the CPU.

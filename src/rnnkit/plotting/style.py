@@ -79,7 +79,7 @@ def open_axes(axes: Axes) -> None:
 
 
 def hide_axis(axes: Axes) -> None:
-    """Leave both axes out, with their ticks: matplotlib makes and measures those that nobody sees, which takes long."""
+    """Leave both axes out, with their ticks: matplotlib makes and measures those that are not seen; that is slow."""
     axes.set_axis_off()
     axes.set_xticks([])
     axes.set_yticks([])

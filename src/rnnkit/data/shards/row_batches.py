@@ -34,8 +34,8 @@ class ShardRowBatches(ShardBatches):
     rows from a buffer: K rows after the other, each K in random order.
 
     The position is a few numbers, the same in all processes. On the same number of processes exactly the same batches
-    follow. On
-    another number of processes, what is left of the epoch is divided again: each of its rows is still seen once.
+    follow. On another number of processes, what is left of the epoch is divided again: each of its rows is still seen
+    once.
 
     A thread reads ahead. In memory are K rows, a batch and two row groups, whatever the size of the shards.
 

@@ -46,8 +46,7 @@ class ShardTokenBatches(ShardBatches):
 
     The position is a few numbers, the same in all processes: the epoch, and how many tokens how many streams took.
     On the same number of streams exactly the same batches follow. On another number of streams, what is left of the
-    epoch is divided
-    again: each of its targets is still seen once.
+    epoch is divided again: each of its targets is still seen once.
 
     A thread reads ahead. In memory are some row groups a stream, 16 million tokens or one row group each, whatever the
     size of the shards.

@@ -43,7 +43,7 @@ class Opened:
 
 
 def container_of(path: Path) -> Literal["zip", "hdf5"] | None:
-    """Return what a file is by its first bytes, whatever its name; None: neither of Keras's two."""
+    """Return what a file is by its first bytes, not by its name; None: neither of Keras's two."""
     with path.open("rb") as opened:
         start = opened.read(8)
     return "zip" if start[:2] == b"PK" else "hdf5" if start == _HDF5 else None

@@ -170,7 +170,7 @@ def _is_final(layer: Any) -> bool:
 
 
 def _remove(graph: ReadGraph, node: int) -> None:
-    """Take a node out whose result nobody reads."""
+    """Remove a node whose result is not read."""
     first = len(graph.inputs)
     name = graph.nodes.pop(node - first)["layer"]
     place = graph.names.index(name)

@@ -72,7 +72,7 @@ def read_keras(
     configuration: str | PathLike[str] | dict[str, Any] | None = None,
     logits: bool = False,
 ) -> KerasModel:
-    """Read a model that Keras saved, and what the file tells beside it.
+    """Read a model that Keras saved, and what else the file says of it.
 
     Args:
         path, configuration, logits: see :func:`from_keras`.
@@ -112,7 +112,7 @@ def read_keras(
 
 
 def _different(names: list[str]) -> list[str]:
-    """Names of outputs that a layer puts out several of: dense, dense_1 …"""
+    """Names of outputs where a layer has several: dense, dense_1 …"""
     found: list[str] = []
     for name in names:
         numbered = (f"{name}_{number}" for number in count(1))

@@ -148,7 +148,7 @@ class LayerSettings:
         return str(known)
 
     def finish(self) -> None:
-        """Refuse settings that nobody asked for, unless they change nothing or are off."""
+        """Refuse settings that were not asked for, unless they change nothing or are off."""
         for name, value in self.values.items():
             if name in self.used or name in _WITHOUT_EFFECT or str(name).endswith(_ENDINGS):
                 continue

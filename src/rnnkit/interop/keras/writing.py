@@ -57,7 +57,7 @@ def to_keras(
         probabilities: end classifiers in softmax (and a model of logits in its softmax or sigmoid), as Keras's usually
             do. False writes what the model returns.
         shapes: of the inputs by name, with the batch, such as ``{"x": [None, None, 3]}``; for a graph that does not
-            tell them.
+            name them.
         batch_size: B; needed for stateful layers, whose batch Keras fixes.
 
     Returns:

@@ -27,13 +27,13 @@ _HIGH, _WIDE = 9, 12  # pixels of made frames
 
 
 def write_pooled_model(model: Any, states: bool) -> list[Part]:
-    """Write a classifier or a regressor, and of clips the graph of a stream where the body can go on."""
+    """Write a classifier or a regressor; of clips also a stream, where the body can continue from a state."""
     parts = write_pooled(model, states)
     return [*parts, _stream(model)] if states and _streams(model) else parts
 
 
 def _streams(model: Any) -> bool:
-    """Whether the answer on what came so far can be told frame by frame."""
+    """Whether the prediction from the frames so far can be returned after each frame."""
     body = as_sequence_module(model.body)
     if not isinstance(model.front, FrameFront) or model.augment is not None or model.pooling == "attention":
         return False

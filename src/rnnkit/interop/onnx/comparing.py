@@ -48,7 +48,7 @@ class Quantised:
     reason: str = ""
 
     def lines(self) -> list[str]:
-        """Return what a user is told, a sentence each."""
+        """Return the report for the user, a sentence each."""
         size, small = self.sizes
         before, after = self.milliseconds
         why = f"{self.bits} bits, {self.reason}" if self.reason else f"{self.bits} bits"

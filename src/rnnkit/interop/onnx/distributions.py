@@ -1,6 +1,6 @@
 """Distributions of forecasts in graphs: other units, means, and their parameters in plain numbers.
 
-The raw numbers of :mod:`rnnkit.models.distributions` are what a network puts out; σ and the like are a softplus of
+The raw numbers of :mod:`rnnkit.models.distributions` are the outputs of a network; σ and the like are a softplus of
 them.
 """
 

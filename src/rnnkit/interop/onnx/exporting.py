@@ -63,7 +63,7 @@ def export(
     """Write a model as one or several ONNX graphs, and what they take and return as JSON beside them.
 
     The graph is written operator by operator from the model's layers. Sequences are batch first; their lengths are an
-    input; batch and time are free. Where the model can go on from a state, the tensors of its state are named inputs
+    input; batch and time are free. Where the model can continue from a state, the tensors of its state are named inputs
     and outputs: a stream feeds each output back. A model of several graphs (an encoder and a decoder) gets a file for
     each, as in ``model.encoder.onnx``.
 

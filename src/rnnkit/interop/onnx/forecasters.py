@@ -72,7 +72,7 @@ def write_forecaster(model: Any, states: bool) -> list[Part]:
 
 
 def _example(model: Any, batch: int, lookback: int, generator: torch.Generator) -> Tensor:
-    """Made windows; of rows some begin late, where the layout tells what was observed."""
+    """Made windows; of rows some begin late, where the layout says what was observed."""
     layout = model.layout
     x = torch.randn(batch, lookback + layout.horizon, layout.channels, generator=generator)
     if isinstance(model.distribution, NegativeBinomial):

@@ -1,7 +1,7 @@
 """The frames of clips in a graph: features of each, and which frame was before.
 
-The frame before is unknown at the beginning of a clip, where the first frame stands for it. So graphs that go on from
-call to call carry ``seen``, the number of frames that each row has read: as all states, it begins with zeros.
+The frame before is unknown at the beginning of a clip, where the first frame stands for it. So graphs that continue
+from call to call carry ``seen``, the number of frames that each row has read: as all states, it begins with zeros.
 
 Legend: B clips, T frames, C channels, H height, W width, G fields a side, M features.
 """
@@ -35,7 +35,7 @@ def last_frame(writer: Writer, x: str) -> str:
 
 
 def frames_before(writer: Writer, x: str, first: str) -> str:
-    """The frame before each of x, the first of which is told."""
+    """The frame before each of x, the first of which is given."""
     graph = writer.graph
     return graph("Concat", first, graph("Slice", x, graph.ints(0), graph.ints(-1), graph.ints(1)), axis=1)
 

@@ -43,7 +43,7 @@ from .writer import BATCH, TIME, Steps, Unsupported, Writer
 _SAMPLE = 5  # of an axis that is free and no time
 _MOST_STEPS = 64
 
-# Layers that take any number of steps, whatever their file says.
+# Layers that take any number of steps, even if their file fixes it.
 _ANY_TIME = (
     Activation, BatchNormalisation, BothDirections, Convolution, Dense, Embedding, GlobalPooling, LayerNormalisation,
     Masking, Merge, Noise, Pooling, Recurrent, Rescaling, TimeDistributed, TimeEdges, UpSampling,
@@ -125,7 +125,7 @@ def _takes_any_time(graph: Any) -> bool:
 
 
 def _takes_lengths(model: GraphModel, inputs: list[Port]) -> bool:
-    """Whether lengths can be told: of a single input with time, in a graph that computes no masks from tensors."""
+    """Whether lengths can be given: of a single input with time, in a graph that computes no masks from tensors."""
     own = any("mask" in node or not node.get("masked", True) for node in model.nodes)
     timed = len(inputs[0].shape) > 2 or (inputs[0].kind == INT64 and len(inputs[0].shape) == 2)
     return len(inputs) == 1 and timed and not own and "lengths" not in model.inputs
@@ -164,7 +164,7 @@ def _outputs(writer: Writer, model: GraphModel, results: list[Value]) -> tuple[l
 
 
 def _stateful(model: Any) -> list[Recurrent]:
-    """The layers that go on where the call before ended, in the order in which they are computed."""
+    """The layers that continue where the call before ended, in the order in which they are computed."""
     found: list[Recurrent] = []
     for node in model.nodes:
         layer = model.layer(node["layer"])

@@ -154,7 +154,7 @@ def input_of(module: Any, features: int | None = None) -> InputKind:
 
     Args:
         module: the layer.
-        features: of a step, where the layer does not tell.
+        features: of a step, where the layer does not say.
     """
     kind = kind_of(module)
     if kind in (Chain, nn.Sequential):

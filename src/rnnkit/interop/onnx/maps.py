@@ -87,7 +87,7 @@ def per_pixel(writer: Writer, module: Any, value: str) -> str:
 
 
 def _picture_front(writer: Writer, module: PictureFront, maps: Maps) -> Maps:
-    """Write :class:`rnnkit.PictureFront`, in float32 whatever its precision; its module has the equations."""
+    """Write :class:`rnnkit.PictureFront`, always in float32; its module has the equations."""
     g, parts = writer.graph, iter(zip(module.convs, module.norms, strict=True))
     maps = shown(writer, maps)
 

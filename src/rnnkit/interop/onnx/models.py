@@ -46,7 +46,7 @@ def parts_of(model: Any, *, states: bool = True) -> list[Part]:
 
     Args:
         model: in evaluation mode, in float32 on the CPU.
-        states: whether states are inputs and outputs, where the model can go on from one.
+        states: whether states are inputs and outputs, where the model can continue from one.
 
     Raises:
         Unsupported: the model, or a part of it, cannot be written.

@@ -55,7 +55,7 @@ class Follower(Protocol):
         ...
 
     def chained(self, node: Any, name: str | None = None) -> None:
-        """Raise where a layer does not read what the layer before it puts out."""
+        """Raise where a layer does not read the output of the layer before it."""
         ...
 
     def moved(self, node: Any) -> None:

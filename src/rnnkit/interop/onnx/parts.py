@@ -37,7 +37,7 @@ class Port:
     meaning: str
 
     def as_json(self) -> dict[str, Any]:
-        """Return what the description beside the file tells."""
+        """Return what the description beside the file says."""
         return {"name": self.name, "type": TYPES[self.kind], "shape": list(self.shape), "meaning": self.meaning}
 
 
@@ -55,8 +55,8 @@ class Part:
         in_chunks: names of the inputs and outputs whose axis 1 is the time, which may come in chunks; (): none may.
         least_steps: the fewest steps that it takes.
         fixed_steps: whether it takes one number of steps alone.
-        stepwise: whether a call is one step, with a state that goes on from call to call.
-        notes: what else the description tells.
+        stepwise: whether a call is one step, with a state that is carried from call to call.
+        notes: what else the description says.
     """
 
     name: str
@@ -73,7 +73,7 @@ class Part:
     notes: dict[str, Any] = field(default_factory=dict)
 
     def as_json(self, file: str) -> dict[str, Any]:
-        """Return what the description beside the file tells of the part."""
+        """Return what the description beside the file says of the part."""
         return {
             "name": self.name or "model",
             "file": file,
@@ -85,7 +85,7 @@ class Part:
 
 
 def state_json(state: StatePort) -> dict[str, Any]:
-    """Return what the description tells of a state."""
+    """Return what the description says of a state."""
     return {
         "input": state.input,
         "output": state.output,

@@ -1,6 +1,6 @@
 """Read recurrent networks from ONNX files of other programs, as rnnkit's models.
 
-A graph is followed from its one input of numbers or ids. Its axes are followed along: a recurrent operator tells which
+A graph is followed from its one input of numbers or ids. Its axes are followed along: a recurrent operator shows which
 is the time. What depends on shapes, lengths and states alone does not change the network and is left out.
 
 Legend: B batch, T time, D directions, F features.
@@ -84,7 +84,7 @@ class Reader:
 
     def __init__(self, model: Any, place: Place) -> None:
         self.place, self.graph = place, model.graph
-        self.last_axis = 1 if 0 < opset_of(model) < 13 else -1  # of a softmax that tells none
+        self.last_axis = 1 if 0 < opset_of(model) < 13 else -1  # of a softmax that names none
         self.constants: dict[str, Array] = {one.name: array_of(one, place) for one in self.graph.initializer}
         self.known: dict[str, Value] = {}
         self.side: set[str] = set()  # what depends on shapes, lengths and states
@@ -175,7 +175,7 @@ class Reader:
         return next(self.known[name] for name in node.input if name in self.known)
 
     def chained(self, node: Any, name: str | None = None) -> None:
-        """Raise where a layer does not read what the layer before it puts out: the graph has branches."""
+        """Raise where a layer does not read the output of the layer before it: the graph has branches."""
         read = next(one for one in node.input if one in self.known) if name is None else name
         if self._layer_of(read) != self.at:
             raise self.error("reads a value that another layer has read: the graph has branches", node)
@@ -244,7 +244,7 @@ class Reader:
         self.at = outputs[0] or outputs[1]
 
     def _name_axes(self, time: str, node: Any) -> None:
-        """Tell which of the input's first axes is the time."""
+        """Find which of the input's first axes is the time."""
         if time in "ab":
             other = "b" if time == "a" else "a"
             turned = str.maketrans({time: "T", other: "B"})

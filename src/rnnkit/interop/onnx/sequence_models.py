@@ -133,7 +133,7 @@ def write_tagger(model: Any, states: bool) -> list[Part]:
     least = least_steps(layers)
     read = input_of(nn.Sequential(*layers))
     if carry and any(hasattr(part, "finish") for layer in layers for part in layer.modules()):
-        read = read._replace(lengths=False)  # convolutions that join steps go on with rows of equal lengths alone
+        read = read._replace(lengths=False)  # convolutions that join steps continue with rows of equal lengths alone
     steps, inputs = begin(writer, read)
     found = write_chain(writer, layers, steps).steps
     y = _activated(writer, model, write_dense(writer, model.head, found.value))
@@ -155,7 +155,7 @@ def write_tagger(model: Any, states: bool) -> list[Part]:
 
 
 def write_bare_layer(model: Any, states: bool) -> list[Part]:
-    """Write a layer over sequences by itself: batch first, whatever its own layout."""
+    """Write a layer over sequences by itself: batch first, also where its own layout is time first."""
     layer = as_sequence_module(model)
     carry = states and layer.stateful and layer.carry_problem is None
     writer = Writer(type(model).__name__, carry=carry)

@@ -121,7 +121,7 @@ class Writer:
         return ("" if values is None else self.expanded(self.graph.constant(values, "start"), port)), port
 
     def end_state(self, port: StatePort, value: str) -> None:
-        """Tell what a tensor of a state is after the steps."""
+        """Declare what a tensor of a state is after the steps."""
         if self.carry:
             self._ends.append((port, value))
 

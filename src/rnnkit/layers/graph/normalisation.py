@@ -92,7 +92,7 @@ class LayerNormalisation(GraphLayer):
         epsilon: ε.
         scale, center: with γ, with β.
         last_axis: the number that the last axis must have, counted with the batch; None: any. A file that counts axes
-            from the front does not tell how many there are.
+            from the front does not say how many there are.
 
     Raises:
         ShapeError: another axis is the last one.
