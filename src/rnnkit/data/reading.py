@@ -1,4 +1,4 @@
-"""The one call that reads a file, a folder or a DataFrame of the user's own into a `SeriesSet`."""
+"""The one call that reads a file, a folder or your DataFrame into a `SeriesSet`."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ def read_series(
         missing_codes: numbers or words that stand for a missing value, such as [-9999, "n.d."]; beside empty cells,
             "?", "NA", "NaN" and "null".
         time_format: of the time stamps, such as "%d/%m/%Y %H:%M".
-        duplicates: what becomes of steps of one series with the same time stamp: "keep" (both, in the file's order,
+        duplicates: treatment of steps of one series with the same time stamp: "keep" (both, in the file's order,
             with a warning), "first", "last", "mean" or "error".
         size: (height, width) to which images are resized.
         cells: how many cells a line has with its target, where there is no header. If targets=None and all lines have
@@ -273,7 +273,7 @@ def _existing(path: Any) -> Path:
 def _is_utf8(path: Path) -> bool:
     """Return whether the file, or every file in the folder, is UTF-8 with characters beyond ASCII.
 
-    Text in another encoding is valid UTF-8 hardly ever. ASCII alone does not show the encoding.
+    Text in another encoding is almost never valid UTF-8. ASCII alone does not show the encoding.
     """
     files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
     beyond = False

@@ -65,7 +65,7 @@ class RNNForecaster(TrainedForecaster):
         ignore_columns: columns to leave out.
         frequency: of the steps, such as "hour" or "15 minutes"; None: inferred. Rows of a longer step are joined.
         time_zone: such as "Europe/Berlin", of the calendar, and of stamps that name no zone.
-        duplicates, gaps: what becomes of rows of one step, and of steps without a row; see `read_time_series`.
+        duplicates, gaps: treatment of rows of one step, and of steps without a row; see `read_time_series`.
         scale: of the targets, measured on the training part: "standard", "mean" or "none".
         scale_by: each "series" has its own scale, or "all" have one.
         calendar: whether the hour, the weekday and the day of the year are inputs, where the frequency has them; or

@@ -1,4 +1,4 @@
-"""What is irregular in rows with time stamps: what becomes of it, how it is counted, reported and refused."""
+"""What is irregular in rows with time stamps: how it is treated, counted, reported and refused."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ MOST_INSERTED = 20  # steps for each row
 
 @dataclass(frozen=True)
 class Rules:
-    """What becomes of rows that are no regular steps.
+    """How rows that are not regular steps are treated.
 
     Attributes:
         frequency: of the steps; None: inferred.
-        duplicates: what becomes of rows of one series and one step; None: their mean, unless most rows share a stamp.
-        gaps: what becomes of steps without a row: "insert" (a step without values), "ignore" (rows are steps, whatever
+        duplicates: treatment of rows of one series and one step; None: their mean, unless most rows share a stamp.
+        gaps: treatment of steps without a row: "insert" (a step without values), "ignore" (rows are steps, whatever
             lies between them) or "error".
         time_zone: of the calendar and of days, and of stamps that name no zone.
         utc: whether the stamps are in UTC already.
-        possible_id: a column that no one named, which would name the series.
+        possible_id: a column that the user did not choose, and that could name the series.
     """
 
     frequency: Frequency | None = None

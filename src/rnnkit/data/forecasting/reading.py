@@ -77,9 +77,9 @@ def read_time_series(
             is longer than theirs are joined.
         time_zone: such as "Europe/Berlin": the zone of the calendar, and of stamps that name no zone. None: the zone
             of the column, or UTC where stamps have a distance from UTC alone, such as +01:00.
-        duplicates: what becomes of rows of one series and one step: their "mean" or "sum" without missing values, the
+        duplicates: treatment of rows of one series and one step: their "mean" or "sum" without missing values, the
             "first", the "last", or an "error". None: their mean, unless most rows share a time stamp.
-        gaps: what becomes of steps without a row: "insert", "ignore" (each row is a step, as for trading days) or
+        gaps: treatment of steps without a row: "insert", "ignore" (each row is a step, as for trading days) or
             "error".
         format: `encoding`, `delimiter`, `decimal`, `thousands`, `comment`, `missing_codes`, `header` and
             `time_format` of a file, as in `rnnkit.data.read_series`.

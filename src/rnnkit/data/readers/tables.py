@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-# What becomes of steps with the same time stamp, by the argument `duplicates`.
+# Treatment of steps with the same time stamp, by the argument `duplicates`.
 _DUPLICATES = {
     "keep": "all are kept in the file's order",
     "first": "the first is taken",

@@ -41,7 +41,7 @@ class ShardSet:
     Attributes:
         storage: where they are.
         manifest: what they hold.
-        damaged: what becomes of a shard that cannot be read: "refuse" or "skip".
+        damaged: treatment of a shard that cannot be read: "refuse" or "skip".
         skipped: the addresses of the shards that were skipped so far, and why.
         first, last: the units that belong to this set, where it is a part of a larger one.
         by_rows: whether rows are the units of shards of tokens, too.

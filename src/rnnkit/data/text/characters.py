@@ -25,7 +25,7 @@ SPECIAL_IDS = {"pad": 0, "unknown": 1, "beginning": 2, "end": 3}
 class ByteTokenizer(Tokenizer):
     """The bytes of UTF-8 are the ids 0 … 255; then follow pad, beginning and end. Nothing is unknown.
 
-    The text stays as it is, so that `decode` returns it to the letter. Ids that are no UTF-8 become U+FFFD.
+    The text stays as it is, so that `decode` returns it exactly. Ids that are no UTF-8 become U+FFFD.
     """
 
     kind = "byte"
@@ -53,7 +53,7 @@ class CharTokenizer(Tokenizer):
 
     Args:
         characters: those of the vocabulary, in the order of their ids, which begin after the four special ones.
-        prepare: what becomes of a text first.
+        prepare: how a text is prepared first.
     """
 
     kind = "char"

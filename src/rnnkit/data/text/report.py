@@ -1,4 +1,4 @@
-"""What a model cannot learn from texts, and what it knows beforehand: a report in sentences.
+"""What a model cannot learn from texts, and what it already knows: a report in sentences.
 
 Legend: V size of the vocabulary.
 """

@@ -126,7 +126,7 @@ def read_text_rows(
         delimiter: of a table; else the tab for ``.tsv``, and for ``.csv`` that of ``, ; tab |`` which the header holds.
         header: False if the first line of a table is data; then the fields are numbers.
         quotes: False if quotation marks in a table are plain characters.
-        empty: what becomes of a field without text, with null, or with an empty list: "error", "skip" to leave the
+        empty: treatment of a field without text, with null, or with an empty list: "error", "skip" to leave the
             whole record out, or "keep" for an empty text.
 
     Returns:
@@ -176,7 +176,7 @@ class ParallelTexts:
     Attributes:
         files: one of each language.
         encoding: of files without a byte order mark.
-        empty: what becomes of a line that is empty in one file alone.
+        empty: treatment of a line that is empty in one file alone.
     """
 
     files: tuple[Path, ...]
@@ -242,7 +242,7 @@ def read_parallel_texts(
     Args:
         files: two or more files of plain text, a text a line; packed ones (``.gz``), too.
         encoding: such as "gb18030"; None: by the byte order mark, else UTF-8.
-        empty: what becomes of a line that is empty in one file and not in another: "error", "skip", or "keep" for an
+        empty: treatment of a line that is empty in one file and not in another: "error", "skip", or "keep" for an
             empty text. Lines that are empty in all files are no texts.
 
     Returns:

@@ -20,7 +20,7 @@ class SentencePieceTokenizer(Tokenizer):
     Args:
         model: the content of a `.model` file.
         source: the file, for messages.
-        prepare: what becomes of a text before sentencepiece gets it.
+        prepare: how a text is prepared before sentencepiece gets it.
 
     Raises:
         DataError: the content is something else.

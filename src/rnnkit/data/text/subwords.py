@@ -74,13 +74,13 @@ class _Library(Tokenizer):
 class BpeTokenizer(_Library):
     """Byte-pair encoding (Sennrich, Haddow & Birch 2016) over the bytes of UTF-8, so that nothing is unknown.
 
-    Text is divided into words as in GPT-2 (Radford et al. 2019). `decode` returns the prepared text to the letter.
+    Text is divided into words as in GPT-2 (Radford et al. 2019). `decode` returns exactly the prepared text.
 
     Args:
         pieces: those of the vocabulary, in the order of their ids, which begin after pad, beginning and end. A byte is
             written as one character, as in GPT-2.
         merges: the pairs of pieces that become one, in their order.
-        prepare: what becomes of a text first.
+        prepare: how a text is prepared first.
     """
 
     kind = "bpe"
@@ -141,7 +141,7 @@ class UnigramTokenizer(_Library):
     Args:
         pieces: those of the vocabulary with the logarithms of their probabilities, in the order of their ids, which
             begin after the four special ones.
-        prepare: what becomes of a text first.
+        prepare: how a text is prepared first.
     """
 
     kind = "unigram"

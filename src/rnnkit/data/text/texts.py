@@ -224,7 +224,7 @@ def read_texts(
         delimiter: of a table; else the tab for ``.tsv``, and for ``.csv`` that of ``, ; tab |`` which the header holds.
         header: False if the first line of a table is data; then `field` is a number.
         quotes: False if quotation marks in a table are plain characters; then a cell cannot hold line breaks.
-        empty: what becomes of an empty file, field or cell: "error", "skip", or "keep" as an empty text, so that texts
+        empty: treatment of an empty file, field or cell: "error", "skip", or "keep" as an empty text, so that texts
             stay beside their labels. Empty lines of plain text are no texts.
 
     Returns:

@@ -43,7 +43,7 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Preparation:
-    """What becomes of a text before it is cut into tokens.
+    """How a text is prepared before it is cut into tokens.
 
     Attributes:
         normalization: the Unicode form, "NFC" or "NFKC"; None leaves the text as it is.
@@ -86,7 +86,7 @@ class Tokenizer:
         unknown: the id of all that the vocabulary lacks; None where it lacks nothing.
         beginning: the id that begins a text, or None.
         end: the id that ends a text and stands between texts, or None.
-        prepare: what becomes of a text first: its Unicode form, small letters.
+        prepare: how a text is prepared first: its Unicode form, small letters.
 
     Example:
         >>> from rnnkit.data import Tokenizer, train_tokenizer

@@ -43,7 +43,7 @@ class WordTokenizer(Tokenizer):
 
     Args:
         words: those of the vocabulary, in the order of their ids, which begin after the four special ones.
-        prepare: what becomes of a text first.
+        prepare: how a text is prepared first.
     """
 
     kind = "word"

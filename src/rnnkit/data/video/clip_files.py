@@ -116,7 +116,7 @@ def read_clip(
         mode: "L" for one channel of gray, "RGB" for three, "RGBA" for four with the opacity.
         frames: their numbers, ascending; None: all. A number behind the last frame stands for the last.
         size: (height, width) that they are scaled to; None: the first frame's.
-        fit: what becomes of another shape; see `fit_frames`.
+        fit: treatment of another shape; see `fit_frames`.
         info: what `clip_info` returned, so that it is not read again.
 
     Returns:
