@@ -31,9 +31,7 @@ def complete_cell(incomplete: str) -> list[str]:
 
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, such as runs/mnist.")]
 File = Annotated[Path | None, typer.Argument(metavar="FILE", help="Same as --data FILE.")]
-Files = Annotated[
-    list[Path] | None, typer.Argument(metavar="FILE", help="Same as --data FILE; - is standard input.")
-]
+Files = Annotated[list[Path] | None, typer.Argument(metavar="FILE", help="Same as --data FILE; - is standard input.")]
 RecipeFile = Annotated[
     str | None,
     typer.Option("--recipe", help="The recipe's file, for a run that was trained from one; it is executed."),
