@@ -13,7 +13,18 @@ from PIL import Image
 
 from rnnkit import errors
 from rnnkit.data import Preprocessing, SeriesSet, read_series, read_text_rows, read_texts, split, tokenize
-from rnnkit.errors import OPEN, ConfigError, DataError, DataWarning, Finding, Place, Remedy, RnnkitError, Setting, Words
+from rnnkit.errors import (
+    OPEN,
+    ConfigError,
+    DataError,
+    DataFinding,
+    DataWarning,
+    Place,
+    Remedy,
+    RnnkitError,
+    Setting,
+    Words,
+)
 from rnnkit.messages import Message
 from rnnkit.recipes.classify import classify
 from rnnkit.recipes.wording import SETTINGS, CommandLine, DataSettings, in_settings
@@ -310,7 +321,7 @@ def test_range_checks(check, good, bad, message):
 
 
 def test_findings_keep_their_remedy_in_copies():
-    found = Finding("The numbers are those of things", Remedy("mask_values", "classes", "if they are not"))
+    found = DataFinding.of("The numbers are those of things", Remedy("mask_values", "classes", "if they are not"))
     for one in (found, copy.deepcopy(found), pickle.loads(pickle.dumps(found))):
         assert one == 'The numbers are those of things; type mask_values="classes" if they are not.'
         assert one.in_words(None) == "The numbers are those of things."

@@ -16,7 +16,7 @@ from typing import Any
 
 from .messages import OPEN as OPEN
 from .messages import PYTHON, Message
-from .messages import Finding as Finding
+from .messages import DataFinding as DataFinding
 from .messages import Place as Place
 from .messages import Remedy as Remedy
 from .messages import Setting as Setting

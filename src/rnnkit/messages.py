@@ -144,38 +144,6 @@ class Words:
 PYTHON: Final = Words()
 
 
-class Finding(str):
-    """A sentence about data that names a remedy, which a front end can write in its own words.
-
-    Args:
-        problem: what was found, without a full stop.
-        remedy: what to do if that is wrong.
-
-    Example:
-        >>> found = Finding("the numbers are those of classes", Remedy("mask_values", "instances", "if they are not"))
-        >>> found
-        'the numbers are those of classes; type mask_values="instances" if they are not.'
-        >>> found.in_words(None)
-        'the numbers are those of classes.'
-    """
-
-    problem: str
-    remedy: Remedy
-
-    def __new__(cls, problem: str, remedy: Remedy) -> Self:
-        found = super().__new__(cls, f"{problem}; {remedy}.")
-        found.problem, found.remedy = problem, remedy
-        return found
-
-    def __getnewargs__(self) -> tuple[Any, ...]:  # of copies and pickles
-        return self.problem, self.remedy
-
-    def in_words(self, words: Words | None) -> str:
-        """Write the sentence in the words of a front end; None leaves the remedy out."""
-        clause = None if words is None else words.clause(self.remedy)
-        return f"{self.problem}; {clause}." if clause else f"{self.problem}."
-
-
 class Message(Exception):
     """An exception that is made of parts: the base of errors and of warnings.
 
@@ -228,6 +196,45 @@ class Message(Exception):
     def problem_in(self, words: Words) -> str:
         """Write the problem in the words of a front end."""
         return self.problem
+
+
+class DataFinding(str):
+    """A sentence about data that names a remedy, which a front end can write in its own words.
+
+    Args:
+        message: what was found, and what to type if that is wrong.
+
+    Example:
+        >>> remedy = Remedy("mask_values", "instances", "if they are not")
+        >>> found = DataFinding.of("the numbers are those of classes", remedy)
+        >>> found
+        'the numbers are those of classes; type mask_values="instances" if they are not.'
+        >>> found.in_words(None)
+        'the numbers are those of classes.'
+    """
+
+    message: Message
+
+    def __new__(cls, message: Message) -> Self:
+        found = super().__new__(cls, _sentence(message.render()))
+        found.message = message
+        return found
+
+    @classmethod
+    def of(cls, problem: str, remedy: Remedy) -> Self:
+        """Return the finding of what was found, and what to type if that is wrong."""
+        return cls(Message(problem, remedy=remedy))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.message,)
+
+    def in_words(self, words: Words | None) -> str:
+        """Write the sentence in the words of a front end; None leaves the remedy out."""
+        return _sentence(self.message.problem if words is None else self.message.render(words))
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith(".") else f"{text}."
 
 
 def _join(clauses: list[str], verbs: tuple[str, ...]) -> str:

@@ -12,8 +12,9 @@ from ..runs.files import write_json
 from ..runs.tables import write_table
 from ..serialization import replacing
 from .base import PreparedRun
-from .forecast_source import as_typed
+from .forecast_source import forecast_words
 from .forecast_summary import steps_ahead, tell_errors
+from .wording import findings_in_words
 
 if TYPE_CHECKING:
     from ..data.forecasting import ForecastPreprocessing, ForecastWindows, TimeParts
@@ -49,7 +50,7 @@ class PreparedForecast(PreparedRun):
     def findings(self) -> list[str]:
         """Return what was found in the series, and where their parts are."""
         units = ["All figures count the scales of the series."] if self.recipe.units == "standard" else []
-        series = map(as_typed, self.parts.series.findings)
+        series = findings_in_words(self.parts.series.findings, forecast_words())
         return [*series, *self.parts.findings, *self.short_series(), *units]
 
     def run(self, folder: Path) -> Metrics:

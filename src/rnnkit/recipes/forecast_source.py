@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,26 +30,6 @@ ARGUMENTS = {
     },
 }  # fmt: skip
 _NONE = ("none",)
-_SETTINGS = {argument: setting for setting, argument in ARGUMENTS.items()}
-_NAMED = re.compile(rf'\b({"|".join(_SETTINGS)})=(?:\["([^"]*)"\]|"([^"]*)")?')
-
-
-def as_typed(sentence: str) -> str:
-    """Write the arguments that a sentence about series names as settings of the command line.
-
-    Example:
-        >>> as_typed('read with commas; type delimiter= if that is wrong')
-        'read with commas; type --set data.delimiter= if that is wrong'
-        >>> as_typed('name it, such as known=["holiday"]; frequency="15 minutes" joins rows')
-        "name it, such as --set data.known=holiday; --set 'data.frequency=15 minutes' joins rows"
-    """
-
-    def option(found: re.Match[str]) -> str:
-        value = found[2] or found[3] or ""
-        setting = f"data.{_SETTINGS[found[1]]}={value}"
-        return f"--set {shlex.quote(setting) if value else setting}"
-
-    return _NAMED.sub(option, sentence)
 
 
 @dataclass(frozen=True)
@@ -172,6 +150,11 @@ class ForecastSource(TableSettings):
         )
 
 
+def forecast_words(*, new: bool = False) -> DataSettings:
+    """Return how the command line writes the arguments of ``read_time_series``."""
+    return DataSettings({argument: name for name, argument in ARGUMENTS.items()}, new=new)
+
+
 @contextmanager
 def in_forecast_settings(*, new: bool = False) -> Iterator[None]:
     """Write errors about data that a block raises in the words of the command line.
@@ -182,5 +165,4 @@ def in_forecast_settings(*, new: bool = False) -> Iterator[None]:
     try:
         yield
     except (DataError, ConfigError) as error:
-        words = DataSettings({argument: name for name, argument in ARGUMENTS.items()}, new=new)
-        raise error.in_words(words) from error
+        raise error.in_words(forecast_words(new=new)) from error

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from rnnkit.data.sentences import sentence
-from rnnkit.errors import DataError, Finding
+from rnnkit.errors import DataError
 from rnnkit.recipes.picture_data import PictureData
-from rnnkit.recipes.wording import DataSettings, in_data_settings
+from rnnkit.recipes.wording import DataSettings, findings_in_words, in_data_settings
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -55,8 +55,7 @@ class SegmentData(PictureData):
                     path, layout=self.layout, group=self.group, mask_values=self.mask_values, **columns
                 )
         words = None if new else DataSettings({"mask_values": "mask_values"})  # a trained run has its settings
-        told = (one.in_words(words) if isinstance(one, Finding) else one for one in found.findings)
-        return replace(found, findings=tuple(told))
+        return replace(found, findings=tuple(findings_in_words(found.findings, words)))
 
 
 @dataclass(frozen=True)

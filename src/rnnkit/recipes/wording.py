@@ -10,7 +10,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import OPEN, CheckpointError, ConfigError, DataError, Remedy, RnnkitError, RunFolderError, Words
+from ..errors import (
+    OPEN,
+    CheckpointError,
+    ConfigError,
+    DataError,
+    DataFinding,
+    Remedy,
+    RnnkitError,
+    RunFolderError,
+    Words,
+)
 from ..messages import Message
 from ..runs import FINETUNE, folders
 from ..runs.settings import show
@@ -91,6 +101,11 @@ class CommandLine(DataSettings):
         if self.new and remedy.argument == "ignore_columns" and set(remedy.arguments) <= set(self.settings):
             return "take the column out of the file if the training data had no such column"
         return super().clause(remedy)
+
+
+def findings_in_words(findings: Iterable[str], words: Words | None) -> list[str]:
+    """Write findings about data in the words of a front end; None leaves their remedies out."""
+    return [one.in_words(words) if isinstance(one, DataFinding) else one for one in findings]
 
 
 @contextmanager

@@ -116,7 +116,8 @@ def test_a_column_that_counts_rows_is_no_covariate(tmp_path, name, gap):
     file = write(tmp_path, "\n".join([f"ds,{name},y,u", *lines]))
     series = read_time_series(file)
     assert series.past_names == ("u",)
-    assert f"The column {name!r} only counts the rows and is left out; name it in past to keep it." in series.findings
+    advice = f"type past= with {name!r} among the names to keep it."
+    assert f"The column {name!r} only counts the rows and is left out; {advice}" in series.findings
     assert read_time_series(file, past=[name, "u"]).past_names == (name, "u")
     assert read_time_series(file, **series.read_options).past_names == ("u",)
     rows = [f"{day},{step % 2},{step % 5}" for step, day in enumerate(days)]

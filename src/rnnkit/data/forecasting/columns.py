@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...errors import DataError, Remedy, suggest
+from ...errors import DataError, DataFinding, Remedy, suggest
 from ..readers.column_names import CALENDAR, ENTITIES, IDS, TIMES, WEAK_TIMES
 from ..readers.columns import is_text
 from ..readers.row_numbers import counts_rows, is_counter_name, is_written_index, plain_name
@@ -103,18 +103,15 @@ def resolve_columns(table: Table, named: Named) -> SeriesColumns:
         findings.append(f"{_listed(left)} {_is(left)} left out: text, or the same value in all rows.")
     for name in left:
         if named.past is None and (odd := _odd_cell(table, name)) is not None:
-            findings.append(
-                f"In the column {name!r} {odd.problem}, but most cells are; a code for what is missing has to be "
-                'named, as in missing_codes=["n.d."].'
-            )
+            problem = f"In the column {name!r} {odd.problem}, but most cells are"
+            findings.append(DataFinding.of(problem, Remedy("missing_codes", purpose="with what means a missing value")))
     past = named.past
     if past is None:
         past = tuple(name for name in rest if name not in left)
         if past:
-            findings.append(
-                f"{_listed(past)} {_is(past)} taken for {'a covariate' if len(past) == 1 else 'covariates'} of the "
-                'past alone; name what is known in advance, such as known=["holiday"].'
-            )
+            what = "a covariate" if len(past) == 1 else "covariates"
+            problem = f"{_listed(past)} {_is(past)} taken for {what} of the past alone"
+            findings.append(DataFinding.of(problem, Remedy("known", purpose="with what is known in advance")))
     _check_numbers(table, (*targets, *past, *known))
     return SeriesColumns(time, id_, tuple(targets), tuple(past), known, tuple(static), [one for one in findings if one])
 
@@ -132,7 +129,10 @@ def _leave_counters_out(
         others = [other for other in free if other != name and frame[other].dtype.kind in "iuf"]
         if named.past is None and name not in _named(named) and others and _counts(frame[name], name):
             free.remove(name)
-            findings.append(f"The column {name!r} only counts the rows and is left out; name it in past to keep it.")
+            problem = f"The column {name!r} only counts the rows and is left out"
+            findings.append(
+                DataFinding.of(problem, Remedy("past", purpose=f"with {name!r} among the names to keep it"))
+            )
 
 
 def _counts(column: pd.Series[Any], name: str) -> bool:

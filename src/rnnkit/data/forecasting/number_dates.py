@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...errors import DataFinding, Remedy
 from .frequency import Frequency, infer_frequency
 from .stamps import show_stamp
 
@@ -98,16 +99,14 @@ class NumberDates:
         Example:
             >>> print(NumberDates("days").tell("day", np.array([20240130.0, 20240131.0])))
             The numbers of the column 'day' are taken for dates such as 20240130, from 2024-01-30 to 2024-01-31; \
-frequency="number" keeps them as numbers.
+type frequency="number" to keep them as numbers.
         """
         first, last = (show_stamp(one) for one in self.stamps(np.array([numbers.min(), numbers.max()])))
         what = f"{self.unit} since 1970 (UTC)" if self.utc else f"dates such as {numbers.min():.0f}"
         steps = infer_frequency([np.unique(numbers).astype(np.int64)])
         text = "number" if steps is None else steps.text
-        return (
-            f"The numbers of the column {column!r} are taken for {what}, from {first} to {last}; "
-            f'frequency="{text}" keeps them as numbers.'
-        )
+        problem = f"The numbers of the column {column!r} are taken for {what}, from {first} to {last}"
+        return DataFinding.of(problem, Remedy("frequency", text, "to keep them as numbers"))
 
 
 def recognise_dates(stamps: npt.NDArray[Any], frequency: Frequency | None) -> NumberDates | None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...errors import ConfigError, DataError, Place, Remedy, check_choice, suggest
+from ...errors import ConfigError, DataError, DataFinding, Place, Remedy, check_choice, suggest
 from ..frames import is_frame
 from ..readers import times
 from ..readers.columns import is_text
@@ -158,12 +158,12 @@ def read_time_series(
         "gaps": gaps,
         **(format | numerals.stored()),
     }
-    guessed = [str(one) for one in options.guesses.warnings()]
+    guessed = map(DataFinding, options.guesses.warnings())
     if unnamed:
-        regular.findings.append(
-            f"The stamps have {'no zone' if dates is not None else 'a distance from UTC and no zone'}, so hours and "
-            'days are those of UTC; the zone, such as time_zone="Europe/Berlin", makes them those of its clock.'
-        )
+        which = "no zone" if dates is not None else "a distance from UTC and no zone"
+        remedy = Remedy("time_zone", "Europe/Berlin", "or your own zone for those of its clock")
+        problem = f"The stamps have {which}, so hours and days are those of UTC"
+        regular.findings.append(DataFinding.of(problem, remedy))
     series = _assemble(table, found, regular, codes, names, read_options)
     return replace(series, findings=(*guessed, *found.findings, *regular.findings, *_values_told(series)))
 

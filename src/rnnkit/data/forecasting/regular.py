@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...errors import DataError, Place, Remedy
+from ...errors import DataError, DataFinding, Place, Remedy
 from .frequency import Frequency, infer_frequency
 from .irregular import (
     MOST_INSERTED,
@@ -164,10 +164,11 @@ def to_regular(
     if gaps.steps:
         findings.append(say_gaps(gaps, rules, time_zone, place))
     if time_zone is None and frequency.microseconds is not None and distinct and at_clock_changes(gaps, rules):
-        findings.append(
-            "The gaps and the repeated stamps are where clocks change: the stamps seem to be local times. Their zone, "
-            'such as time_zone="America/New_York", keeps the two hours of a repeated stamp apart.'
+        problem = (
+            "The gaps and the repeated stamps are where clocks change: the stamps seem to be local times, and the two "
+            "hours of a repeated stamp are joined"
         )
+        findings.append(DataFinding.of(problem, Remedy("time_zone", "America/New_York", "or your own zone")))
     return Regular(times, rows, frequency, time_zone, findings, joined if coarser else "")
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from ...errors import DataError, Finding, Place, Remedy
+from ...errors import DataError, DataFinding, Place, Remedy
 from ..sentences import listed, sentence
 from .outlines import ClassFile, MaskFile
 from .picture_entries import Drawn, Entry, Found
@@ -196,10 +196,10 @@ def _guess(numbers: Sequence[set[int]]) -> str:
     return "instances" if len(set().union(*found)) > 64 else "classes"
 
 
-def _told(kind: str) -> Finding:
+def _told(kind: str) -> DataFinding:
     what, other = ("things", "classes") if kind == "instances" else ("classes", "instances")
     problem = f"The numbers in the masks are taken for those of {what}"
-    return Finding(problem, Remedy("mask_values", other, "if they are not"))
+    return DataFinding.of(problem, Remedy("mask_values", other, "if they are not"))
 
 
 def _class_names(numbers: Sequence[int], classes: Sequence[str] | None, root: Path) -> list[str]:

@@ -250,12 +250,9 @@ class HorizonObjective(Objective):
         return found
 
     def count(self, batch: Batch) -> int:
-        lengths, targets, weights = self.lengths(batch), batch.targets, batch.weights
+        found, targets = self.valid(batch), batch.targets
         assert targets is not None
-        if weights is not None and weights.dim() > 1:
-            found = self.valid(batch)
-            return len(targets) * targets.shape[1] if found is None else int(found.sum())
-        return len(targets) * targets.shape[1] if lengths is None else int(lengths.sum())
+        return len(targets) * targets.shape[1] if found is None else int(found.sum())
 
     def pair(self, output: Tensor, batch: Batch) -> tuple[Tensor, Tensor, Tensor | None]:
         targets, weights = batch.targets, batch.weights

@@ -36,11 +36,6 @@ class TeacherForcedHorizon(HorizonObjective):
         there = there.flatten(2).all(2) if there.dim() > 2 else there
         return there if found is None else found & there
 
-    def count(self, batch: Batch) -> int:
-        found, targets = self.valid(batch), batch.targets
-        assert targets is not None
-        return len(targets) * targets.shape[1] if found is None else int(found.sum())
-
     def call(self, module: torch.nn.Module, batch: Batch) -> Any:
         targets, weights = batch.targets, batch.weights
         if targets is None:
