@@ -74,4 +74,5 @@ def pytest_collection_modifyitems() -> None:
     if "hypothesis" in sys.modules:
         from hypothesis.internal.conjecture import providers
 
-        providers._get_local_constants = lambda: providers._local_constants
+        if hasattr(providers, "_local_constants"):  # where this version of it keeps them
+            providers._get_local_constants = lambda: providers._local_constants

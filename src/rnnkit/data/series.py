@@ -144,6 +144,15 @@ class SeriesSet:
         return len(self.values)
 
     def __repr__(self) -> str:
+        return f"SeriesSet({self.summary()}{f'; from {self.source}' if self.source else ''})"
+
+    def summary(self) -> str:
+        """Return in words how many series there are, their steps, channels, targets and groups.
+
+        Example:
+            >>> SeriesSet.from_arrays([[1.0, 2.0], [3.0, 4.0]], ["u", "v"]).summary()
+            "2 series of 2 steps; channels 'value'; labels 'u', 'v'"
+        """
         lengths = self.lengths
         low, high = (int(lengths.min()), int(lengths.max())) if len(lengths) else (0, 0)
         parts = [
@@ -156,7 +165,7 @@ class SeriesSet:
             parts.append(f"labels {_listed(sorted_names(self.targets.tolist()))}")
         if self.groups is not None:
             parts.append(f"{len(np.unique(self.groups))} groups")
-        return f"SeriesSet({'; '.join(parts)}{f'; from {self.source}' if self.source else ''})"
+        return "; ".join(parts)
 
     def arrays(self) -> tuple[list[npt.NDArray[Any]], npt.NDArray[Any]]:
         """Return (X, y) as `Learner.fit` takes them: arrays [T_i, channels], and labels or numbers.

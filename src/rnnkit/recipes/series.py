@@ -6,7 +6,7 @@ Importing this loads no torch and no numpy: that is left to the run.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
@@ -309,8 +309,7 @@ def describe_reading(series: SeriesSet) -> str:
     named = {what: options[name] for what, name in roles.items() if options.get(name)}
     shown = {what: name if isinstance(name, str) else ", ".join(name) for what, name in named.items()}
     columns = ", ".join(f"{what} {name!r}" for what, name in shown.items())
-    what = repr(replace(series, source="")).removeprefix("SeriesSet(").removesuffix(")")
-    return f"Read {what}{f'; columns: {columns}' if columns else ''}."
+    return f"Read {series.summary()}{f'; columns: {columns}' if columns else ''}."
 
 
 def _check_labels(rows: SeriesSet) -> None:
