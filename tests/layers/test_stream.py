@@ -14,6 +14,7 @@ from torch.nn.utils import parametrizations, prune
 
 import rnnkit
 from rnnkit.errors import BackendError, ConfigError, ShapeError
+from rnnkit.layers._both_directions import BothDirections
 from rnnkit.layers._partial_stream import partial_stream
 from rnnkit.ops.state import map_state
 
@@ -66,12 +67,25 @@ def test_a_part_of_the_products_is_there_beforehand(layer, options, inputs):
     assert_close(stream.state, state)
 
 
-def test_a_partial_stream_is_not_called_and_not_copied():
-    stream = partial_stream(made(rnnkit.GRU, {}), 2, 1)
-    with pytest.raises(NotImplementedError, match="advance"):
-        stream(torch.zeros(2, 1))
-    with pytest.raises(NotImplementedError, match="made anew"):
-        copy.deepcopy(stream)
+def test_a_partial_stream_is_not_copied():
+    with pytest.raises(TypeError, match="made anew"):
+        copy.deepcopy(partial_stream(made(rnnkit.GRU, {}), 2, 1))
+
+
+@pytest.mark.parametrize(("layer", "options"), CASES[:-1], ids=str)
+@pytest.mark.parametrize("batch", [1, 5])
+def test_packed_steps_in_both_directions_equal_the_whole_sequence(layer, options, batch):
+    module = made(layer, {**options, "bidirectional": True, "batch_first": True})
+    both = BothDirections(module, batch)
+    for time in (7, 1):
+        x = torch.randn(batch, time, 3, dtype=module.weight_ih_l0.dtype)
+        with torch.no_grad():
+            expected, state = module.eval()(x)
+        found, after = both(x)
+        assert_close(found, expected)
+        assert_close(after, state)
+    with pytest.raises(TypeError, match="made anew"):
+        copy.deepcopy(both)
 
 
 def test_wide_layers_share_units_over_threads():

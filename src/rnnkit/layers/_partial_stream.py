@@ -7,15 +7,14 @@ from typing import Any
 import torch
 
 from ..ops.native_int8 import is_int8
-from ..ops.state import map_state
 from ._base import RecurrentBase
-from .stream import Stream, pack_layers, snapshot
+from ._packed_layers import StreamState, pack_layers, snapshot
 
 Tensor = torch.Tensor
 
 
-class PartialStream(Stream):
-    """A stream whose steps multiply the first inputs; the products of W with the others are there beforehand.
+class PartialStream(StreamState):
+    """Steps that multiply the first inputs; the products of W with the others are there beforehand.
 
         W x = W[:, :n] x[:n] + added, with added = W[:, n:] x[n:]
 
@@ -24,7 +23,7 @@ class PartialStream(Stream):
     Legend: B batch, I input, G gates, H hidden, n inputs that a step multiplies; all of the first layer.
 
     Args:
-        layer, batch: as for a `Stream`; `partial_stream` says which layers have one.
+        layer, batch: as for a :class:`rnnkit.layers.stream.Stream`; `partial_stream` says which layers have one.
         inputs: n.
 
     Attributes:
@@ -33,29 +32,22 @@ class PartialStream(Stream):
     """
 
     def __init__(self, layer: RecurrentBase, batch: int, inputs: int) -> None:
-        self._inputs = inputs
-        super().__init__(layer, batch, reuse_output=True)
-
-    def _build(self, layer: RecurrentBase, batch: int) -> None:
-        frozen = self._layer = snapshot(layer)
-        self._initial = map_state(torch.clone, frozen.initial_state(batch))
-        self._state = map_state(torch.clone, self._initial)
-        weight = frozen._direction_weights(0).w_ih
-        self.further = weight[:, self._inputs :].T.contiguous().T  # its products with rows then read it in order
-        self.added = weight.new_zeros(batch, len(weight))
-        self._nothing = weight.new_empty(batch, 0)
-        native = pack_layers(frozen, self._state, batch, self._inputs, self.added)
-        self._native, self._output = native, native.output
-
-    def __call__(self, x: Tensor) -> Tensor:
-        raise NotImplementedError("a partial stream has no other steps than `advance`")
+        with torch.inference_mode(False):  # buffers made inside it could not be written outside
+            frozen = snapshot(layer)
+            super().__init__(frozen.initial_state(batch), frozen.state_batch_axis)
+            weight = frozen._direction_weights(0).w_ih
+            self.further = weight[:, inputs:].T.contiguous().T  # its products with rows then read it in order
+            self.added = weight.new_zeros(batch, len(weight))
+            self._nothing = weight.new_empty(batch, 0)
+            self._native = pack_layers(frozen, self._state, batch, inputs, self.added)
 
     def advance(self, x: Tensor | None = None) -> Tensor:
         """Take a step on x [B, n], None where n is 0; the next step overwrites what is returned."""
-        return super().advance(self._nothing if x is None else x)
+        self._native.step(self._nothing if x is None else x)
+        return self._native.output
 
     def __reduce__(self) -> tuple[Any, ...]:
-        raise NotImplementedError("a partial stream is made anew, not copied")
+        raise TypeError("a partial stream is made anew, not copied")
 
 
 def partial_stream(layer: RecurrentBase, batch: int, inputs: int) -> PartialStream | None:

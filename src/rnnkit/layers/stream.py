@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import copy
 import time
 from statistics import median
 from typing import Any
 
 import torch
-from torch.nn.utils import parametrize, prune
-from torch.nn.utils.spectral_norm import SpectralNorm
-from torch.nn.utils.weight_norm import WeightNorm
 
 from ..errors import BackendError, ConfigError, ShapeError
-from ..ops.native_stream import NativeStream
-from ..ops.state import map_state, reorder, reset, tensors
+from ..ops.state import map_state
 from ..types import State
 from ._base import RecurrentBase
-from ._stack import state_row
+from ._packed_layers import StreamState, pack_layers, snapshot
 from .description import short_repr
 
 Tensor = torch.Tensor
 
 
-class Stream:
+class Stream(StreamState):
     """Run h_t = layer.step(x_t, h_{t-1}) and hold the state; ``layer.stream(batch)`` makes one.
 
     On the native core a step is one call. The weights were packed when the stream was made, so later changes of the
@@ -63,8 +58,7 @@ class Stream:
     def _build(self, layer: RecurrentBase, batch: int) -> None:
         weight = layer.weight_like
         frozen = self._layer = snapshot(layer)
-        self._initial: State = map_state(torch.clone, frozen.initial_state(batch))
-        self._state: State = map_state(torch.clone, self._initial)
+        super().__init__(frozen.initial_state(batch), frozen.state_batch_axis)
         served = layer.backend_for(weight.device, weight.dtype) == "native"
         self._native = pack_layers(frozen, self._state, batch) if served else None
         self._output = weight.new_empty(batch, layer.output_size) if self._native is None else self._native.output
@@ -106,11 +100,6 @@ class Stream:
         self._native.step(x)
         return self._output
 
-    @property
-    def own_state(self) -> State:
-        """The state itself, of which `state` is a copy; what is written into it takes effect at the next step."""
-        return self._state
-
     def __repr__(self) -> str:
         batch, serving = self._shape[0], self._layer.backend if self._native is None else "native"
         shared = ", reuse_output=True" if self._reuse_output else ""
@@ -120,37 +109,10 @@ class Stream:
         """What ``copy.deepcopy`` and ``pickle`` make a stream from: the native core packs the weights again."""
         return _rebuilt, (self._layer, self._shape[0], self._reuse_output, self.state)
 
-    @property
-    def state(self) -> State:
-        """A copy of the state after the last step, in the layer's shapes. Assign a state to continue from it."""
-        return map_state(torch.clone, self._state)
-
-    @state.setter
-    def state(self, state: State) -> None:
-        own, given = tensors(self._state), tensors(state)
-        expected, shapes = ([tuple(leaf.shape) for leaf in leaves] for leaves in (own, given))
-        if expected != shapes:
-            raise ShapeError(f"state has shapes {shapes}; expected {expected}, those of this stream")
-        with torch.no_grad():
-            for to, leaf in zip(own, given, strict=True):
-                to.copy_(leaf)
-
     def steps_from(self, state: State, x: Tensor) -> tuple[Tensor, State]:
         """Take steps x [B, T, I] from a state, which is left as it is; return the outputs and the state after them."""
         self.state = state
         return torch.stack([self(one) for one in x.unbind(1)], 1), self.state
-
-    def reset(self, mask: Tensor | None = None) -> None:
-        """Put the rows where ``mask`` (bool [B]) is true, or all of them, back to the initial state."""
-        self.state = self._initial if mask is None else reset(self._state, mask, self._initial)
-
-    def reorder(self, index: Tensor) -> None:
-        """Let row ``index[i]`` continue as row i, as beam search needs.
-
-        Args:
-            index: integers [B], as many as the stream has rows.
-        """
-        self.state = reorder(self._state, index, self._layer.state_batch_axis)
 
     def seconds_per_step(self, x: Tensor, repeats: int = 1000) -> float:
         """Measure the median time of a step on x [B, I], inside the core where it serves; the state moves on.
@@ -178,50 +140,4 @@ class Stream:
 def _rebuilt(layer: RecurrentBase, batch: int, reuse_output: bool, state: State) -> Stream:
     stream = Stream(layer, batch, reuse_output=reuse_output)
     stream.state = state
-    return stream
-
-
-def snapshot(layer: RecurrentBase) -> RecurrentBase:
-    """Return a copy of the layer in evaluation mode, with plain weights: those that a call would use now."""
-    # Hooks of weight_norm, spectral_norm and pruning set weights that have a graph, which PyTorch refuses to copy.
-    computed = [value for value in vars(layer).values() if isinstance(value, Tensor) and not value.is_leaf]
-    frozen = copy.deepcopy(layer, {id(weight): weight.detach().clone() for weight in computed})
-    frozen.eval().requires_grad_(False)
-    with torch.no_grad():
-        for hook in frozen._forward_pre_hooks.values():
-            if isinstance(hook, WeightNorm | SpectralNorm | prune.BasePruningMethod):
-                hook(frozen, ())
-        if parametrize.is_parametrized(frozen):
-            # By hand: parametrize.remove_parametrizations changes the class, which the copy shares with the layer.
-            plain: Any = parametrize.type_before_parametrizations(frozen)
-            parametrizations: Any = frozen._modules.pop("parametrizations")
-            weights = {name: parametrization() for name, parametrization in parametrizations.items()}
-            frozen.__class__ = plain
-            for name, weight in weights.items():
-                frozen.register_parameter(name, torch.nn.Parameter(weight.clone()))
-    for name, hooks in vars(frozen).items():
-        if name.endswith("_hooks") and isinstance(hooks, dict):
-            hooks.clear()  # a stream calls none of them, and pickle refuses local functions
-    return frozen.requires_grad_(False)
-
-
-def pack_layers(
-    layer: RecurrentBase, state: State, batch: int, inputs: int | None = None, added: Tensor | None = None
-) -> NativeStream:
-    """Pack the layers of ``layer`` for the native core, with ``state`` as its state buffers.
-
-    Args:
-        layer, state, batch: see above.
-        inputs: so many inputs of the first layer are multiplied; None: all.
-        added: what is added to W x of the first layer, see :class:`rnnkit.layers._partial_stream.PartialStream`.
-    """
-    inputs = layer.input_size if inputs is None else inputs
-    stream = NativeStream(batch, inputs, layer.weight_like.dtype)
-    for index in range(layer.num_layers):
-        own = tensors(state_row(state, index))
-        options = layer._direction_options(stream.output, batch, 1, index, False)
-        weights = layer._direction_weights(index)
-        if added is not None and index == 0:
-            weights = weights._replace(w_ih=weights.w_ih[:, :inputs])
-        stream.add(layer.kernel, layer.kernel_variant, weights, own, options, added if index == 0 else None)
     return stream

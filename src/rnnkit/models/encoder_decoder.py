@@ -19,7 +19,7 @@ from ._decoder_steps import DecoderOutputs, DecoderSteps
 from .attention import Attention, Score
 from .copying import Copying
 from .decoder_stream import DecoderStream, make_decoder_stream
-from .layer_steps import LayerSteps
+from .layer_steps import LayerSteps, read_sequences
 
 Tensor = torch.Tensor
 Form = Literal["parallel", "input_feeding", "bahdanau"]
@@ -285,7 +285,7 @@ class EncoderDecoder(DecoderSteps):
             raise ShapeError(f"sources {list(x.shape)} of {x.dtype} arrived; expected {expected}")
         embedded = x if self.source_embedding is None else self._embedded(self.source_embedding, x)
         layers = self._layers("encoder")
-        values, ends, last = layers(embedded, lengths)
+        values, ends, last = read_sequences(self._steps, layers, embedded, lengths, gradients=self._learns())
         if ends is None:
             padding = values.new_zeros(values.shape[:2], dtype=torch.bool)
         else:

@@ -1,4 +1,4 @@
-"""Single steps of recurrent and linear layers, without gradients and with the least work."""
+"""Single steps and short sequences of recurrent and linear layers, without gradients and with the least work."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from typing import Any, NamedTuple, cast
 import torch
 
 from ..errors import BackendError
+from ..layers._adapters import Result
+from ..layers._both_directions import BothDirections
+from ..layers._checks import Lengths, check_lengths
 from ..layers._partial_stream import PartialStream, partial_stream
 from ..layers._recurrent import RecurrentLayer
 from ..layers.chain import Chain
@@ -23,6 +26,7 @@ from .product_rows import ProductRows, product_rows
 Tensor = torch.Tensor
 _MOST = 16  # packed layers that are kept: layers times numbers of rows
 _FEW = 16  # rows times steps up to which steps one by one take less time than a call, which packs the weights anew
+_WEIGHTS_A_ROW = 10_000  # likewise for both directions: as many as are packed while a row takes a step by itself
 
 
 class LayerSteps:
@@ -63,6 +67,20 @@ class LayerSteps:
         with self._lock:
             stream = self._packed(layer, x[:, 0], _stream).made
             return None if stream is None else stream.steps_from(state, x)
+
+    def sequences(self, layer: RecurrentLayer, x: Tensor) -> tuple[Tensor, State] | None:
+        """Return the outputs [B, T, F] of sequences without padding, and the state behind them.
+
+        Args:
+            layer: it runs in both directions.
+            x: [B, T, I], T from 1 on.
+
+        Returns:
+            None where the core cannot serve.
+        """
+        with self._lock:
+            both = self._packed(layer, x[:, 0], _both_directions).made
+            return None if both is None else both(x)
 
     def linear(self, layer: torch.nn.Module, x: Tensor) -> Tensor:
         """Return layer(x) of a few rows x [R, F]."""
@@ -184,6 +202,29 @@ def step_layer(
     return layers.forward_chunk(x, state)
 
 
+def read_sequences(
+    steps: LayerSteps, layers: SequenceInterface, x: Tensor, lengths: Lengths | None, *, gradients: bool
+) -> Result:
+    """Run whole sequences x [B, T, I]; short ones without gradients by `steps`, where the layer has both directions."""
+    module = getattr(layers, "module", None)
+    if not gradients and isinstance(module, RecurrentLayer) and module.bidirectional and _short(module, x, lengths):
+        found = steps.sequences(module, x)
+        if found is not None:
+            return found[0], lengths, found[1]
+    return layers(x, lengths)
+
+
+def _short(layer: RecurrentLayer, x: Tensor, lengths: Lengths | None) -> bool:
+    """Return whether a call on x [B, T, I] would spend most of its time on packing; no row may have padding."""
+    batch, time, features = x.shape
+    weights = sum(map(torch.numel, _weights(layer))) // layer.num_layers
+    if features != layer.input_size or not 0 < batch * time <= max(_FEW, weights // _WEIGHTS_A_ROW):
+        return False
+    if tracing() or transforming():
+        return False
+    return lengths is None or bool((check_lengths(lengths, batch, time) == time).all())
+
+
 def _stream(layer: RecurrentLayer, x: Tensor) -> Any:
     """A stream for rows as x, or None where the core cannot serve, or a hook watches the outputs."""
     if layer._forward_hooks:
@@ -199,6 +240,15 @@ def _partial_stream(layer: RecurrentLayer, x: Tensor) -> PartialStream | None:
         return None
     try:
         return partial_stream(layer, *x.shape)
+    except BackendError:
+        return None
+
+
+def _both_directions(layer: RecurrentLayer, x: Tensor) -> BothDirections | None:
+    if layer._forward_hooks or layer._forward_pre_hooks or x.dtype != layer.weight_like.dtype:
+        return None
+    try:
+        return BothDirections(layer, len(x)) if layer.backend_for(x.device, x.dtype) == "native" else None
     except BackendError:
         return None
 
