@@ -32,13 +32,6 @@ def test_a_setting_that_arrives_twice_is_refused():
     assert not Path("runs").exists()
 
 
-def test_an_option_without_its_value_is_no_unknown_option():
-    result = call("train", "classify", "my.csv", "--set")
-    assert result.exit_code == 2
-    assert "there is no option" not in result.output
-    assert "requires an argument" in result.output
-
-
 def test_what_a_reader_guesses_is_said_in_the_words_of_the_command_line():
     lines = [f"{2 * i};{i // 4:03};{i % 4};{i * 7 % 5},5;{i * 3 % 5};{'1E1' if i < 24 else '10'}" for i in range(48)]
     Path("my.csv").write_text("\n".join(["Unnamed: 0;id;time;x;y;label", *lines]))

@@ -1,7 +1,8 @@
-"""A verb as typer runs it: its help lists the settings, and an unknown option is answered with what to type."""
+"""Verbs as typer runs them: their help lists the settings, and mistakes are answered with what to type."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import is_dataclass
 from pathlib import Path
@@ -10,13 +11,14 @@ from typing import Any
 import typer
 import typer.core
 
-from ..errors import ConfigError, RnnkitError
+from ..errors import RnnkitError
 from ..recipes import RECIPES, open_recipe
 from ..runs.settings import SYNONYMS, settings, show
 from .arguments import TARGET_PATH, recipe_of, short_option_of
+from .output import complain
+from .usage import UsageError, is_unknown_option, mistake, unknown_verb
 
 WORDS = "rnnkit.words"  # what was typed, in the context of a command
-_UsageError: Any = typer.BadParameter.__mro__[1]  # typer brings click along, or depends on it
 # What users of other tools type → the option here.
 _OPTIONS = {
     "learning-rate": "--lr",
@@ -70,21 +72,46 @@ _OPTIONS = {
 }
 
 
+class Verbs(typer.core.TyperGroup):
+    """A group of verbs; rnnkit's own errors become a message, and all others keep their traceback."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        words = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except UsageError as error:
+            if not words:  # then the error is the help
+                raise
+            complain(mistake(error, ctx, words))
+            raise typer.Exit(2) from error
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        try:
+            return super().resolve_command(ctx, args)
+        except UsageError as error:
+            recipes = list(RECIPES) if ctx.parent is None else []
+            raise unknown_verb(args[0], ctx, self.list_commands(ctx), recipes) from error
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except RnnkitError as error:
+            if os.environ.get("RNNKIT_DEBUG", "0") not in ("", "0"):
+                raise
+            complain(error)
+            raise typer.Exit(2) from error
+
+
 class Verb(typer.core.TyperCommand):
     """A verb whose unknown options are answered with the option or setting that is meant."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        ctx.meta[WORDS] = list(args)
+        words = ctx.meta[WORDS] = list(args)
         try:
             return super().parse_args(ctx, args)
-        except _UsageError as error:
-            option = getattr(error, "option_name", None)
-            if option is None or not hasattr(error, "possibilities"):  # an option without its value is known
-                raise
-            meant = self._meant(ctx, option)
-            if meant is None:
-                raise
-            raise ConfigError(f"there is no option {option}; did you mean {meant}?") from error
+        except UsageError as error:
+            meant = self._meant(ctx, error.option_name) if is_unknown_option(error) else None
+            raise mistake(error, ctx, words, meant) from error
 
     def _meant(self, ctx: Any, option: str) -> str | None:
         name = option.lstrip("-").replace("_", "-")

@@ -6,14 +6,11 @@ Exit codes: 0 done; 1 some inputs could not be used; 2 a mistake in what was ask
 
 from __future__ import annotations
 
-import os
 import sys
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-import typer.core
 
-from ..errors import RnnkitError
 from . import (
     align,
     backtest,
@@ -36,21 +33,7 @@ from . import (
     translate,
     understand,
 )
-from .command import DataVerb, FineTuneVerb, Train, Verb
-from .output import complain
-
-
-class Verbs(typer.core.TyperGroup):
-    """Turns rnnkit's own errors into a message; all others keep their traceback."""
-
-    def invoke(self, ctx: Any) -> Any:
-        try:
-            return super().invoke(ctx)
-        except RnnkitError as error:
-            if os.environ.get("RNNKIT_DEBUG", "0") not in ("", "0"):
-                raise
-            complain(error)
-            raise typer.Exit(2) from error
+from .command import DataVerb, FineTuneVerb, Train, Verb, Verbs
 
 
 def _show_version(wanted: bool) -> None:
@@ -97,8 +80,8 @@ app.command("quantize", cls=Verb)(quantize.quantize)
 app.command("import", cls=Verb)(import_model.import_model)
 app.add_typer(recipes.app, name="recipes")
 app.add_typer(shards.app, name="shards")
-app.command("runs")(runs.runs)
-app.command("doctor")(doctor.doctor)
+app.command("runs", cls=Verb)(runs.runs)
+app.command("doctor", cls=Verb)(doctor.doctor)
 
 
 def main() -> None:

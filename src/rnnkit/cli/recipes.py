@@ -10,14 +10,14 @@ import typer
 from .. import recipes
 from ..errors import RunFolderError
 from .arguments import complete_recipe
-from .command import setting_lines
+from .command import Verb, Verbs, setting_lines
 
-app = typer.Typer(help="See the recipes, their settings, and take one to change.", no_args_is_help=True)
+app = typer.Typer(cls=Verbs, help="See the recipes, their settings, and take one to change.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(help="A recipe's name.", autocompletion=complete_recipe)]
 
 
-@app.command("list")
+@app.command("list", cls=Verb)
 def list_() -> None:
     """List the recipes."""
     width = max(map(len, recipes.RECIPES))
@@ -25,7 +25,7 @@ def list_() -> None:
         typer.echo(f"{name:{width}}  {recipes.summary(name)}")
 
 
-@app.command("show")
+@app.command("show", cls=Verb)
 def show_(
     name: Annotated[
         str, typer.Argument(help="A recipe's name, or a file ./my_recipe.py.", autocompletion=complete_recipe)
@@ -36,7 +36,7 @@ def show_(
         typer.echo(line)
 
 
-@app.command("copy")
+@app.command("copy", cls=Verb)
 def copy(
     name: Name,
     file: Annotated[Path | None, typer.Argument(help="The file to write; else NAME.py here.")] = None,

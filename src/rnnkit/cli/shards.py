@@ -12,11 +12,13 @@ from typing import Annotated, Any
 import typer
 
 from ..errors import ConfigError, DataError
-from .command import WORDS, Verb
+from .command import WORDS, Verb, Verbs
 from .output import INTERRUPTED, Options, in_options, plain_warnings
 
 app = typer.Typer(
-    help="Data of any size as compressed Parquet files: make them, look at them, check them.", no_args_is_help=True
+    cls=Verbs,
+    help="Data of any size as compressed Parquet files: make them, look at them, check them.",
+    no_args_is_help=True,
 )
 
 _UNITS = {"": 1, "B": 1, "KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30}
@@ -135,7 +137,7 @@ def make(
     typer.echo(f"Wrote {out}")
 
 
-@app.command("inspect")
+@app.command("inspect", cls=Verb)
 def inspect(
     address: Address,
     rows: Annotated[int, typer.Option(help="Rows that are shown.")] = 3,
@@ -159,7 +161,7 @@ def inspect(
             typer.echo(f"row {number + 1}: {_shown(row, found.manifest.column, tokenizer)}")
 
 
-@app.command("verify")
+@app.command("verify", cls=Verb)
 def verify(
     address: Address,
     decode: Annotated[bool, typer.Option(help="Whether each row group is decoded, too.")] = True,
