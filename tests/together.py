@@ -82,12 +82,17 @@ def sequence(size: int, precision: str) -> tuple[Learner, Any, dict[str, Any]]:
 
 
 def step(size: int, precision: str) -> tuple[Learner, Any, dict[str, Any]]:
-    """Targets for each step of ragged rows, joined of three batches; the updates have different numbers of targets."""
+    """Targets for each step of ragged rows, joined of three batches; the updates have different numbers of targets.
+
+    Some rows have weight 0; of the last update all rows of the second of two processes.
+    """
     torch.manual_seed(1)
     model = rnnkit.SequenceTagger(rnnkit.LSTM(3, 5, batch_first=True), 2)
     learner = Learner(model, optimizer="sgd", lr=0.5, clip_norm=0.3, device="cpu", precision=precision)
     x, y = ragged_rows()
-    return learner, (x, y), {"batch_size": 2 * size, "accumulate": 3, "validation": (x[:5], y[:5]), "average": "ema"}
+    settings = {"batch_size": 2 * size, "accumulate": 3, "validation": (x[:5], y[:5]), "average": "ema"}
+    weights = torch.tensor([[0, 1, 2.0, 0.5][row % 4] for row in range(21)])
+    return learner, (x, y), {**settings, "sample_weight": weights}
 
 
 def truncated(size: int, precision: str) -> tuple[Learner, Any, dict[str, Any]]:

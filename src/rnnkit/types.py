@@ -113,8 +113,8 @@ class Batch:
         input_lengths: int64 [B] on the CPU, the valid steps of each row; None: all are valid.
         target_lengths: int64 [B] on the CPU, the valid steps of each row's targets; None: all are valid, or the
             targets have the lengths of the inputs, as the objective says.
-        weights: what the loss of a target is multiplied by, [B] or one a step, [B, S]; None: 1 for each. A step of
-            weight 0 is no target: it counts neither in the mean nor in metrics.
+        weights: what the loss of a target is multiplied by, [B] or one a step, [B, S]; None: 1 for each. What has
+            weight 0, a row or a step, is no target: it counts neither in the mean nor in metrics.
         resets: bool, where a new stream begins: [B] at the first step, [B, T] before that step. Without a state that
             is carried from batch to batch every row begins a new stream, so there only [B, T] changes anything.
         stands_in: whether the batch takes the place of one that this process has no rows for, while others have. It

@@ -218,7 +218,7 @@ def test_weights_reach_the_loss_of_each_target():
     learner = rnnkit.Learner(model, loss=Gaussian().loss, metrics=[])
     x, y = torch.randn(6, 4, 1), torch.randn(6)
     each = Gaussian().losses(learner.predict(x), y)
-    weights = torch.arange(6.0)
+    weights = 1 + torch.arange(6.0)
     history = learner.fit(x, y, epochs=1, batch_size=6, sample_weight=weights, progress=False)
     assert history.rows[0]["loss"] == pytest.approx((weights * each).mean().item(), rel=1e-4)
 

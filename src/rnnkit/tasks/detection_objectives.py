@@ -80,9 +80,14 @@ class BoxObjective(Objective):
 
         Raises:
             ShapeError: targets of another shape. DataError: a class that the model lacks, or no numbers.
+            ConfigError: weights.
         """
         targets = batch.targets
         assert targets is not None
+        if batch.weights is not None:
+            raise ConfigError(
+                f"weights arrived; the objective {self.name!r} counts all boxes alike: leave the weights out"
+            )
         if targets.dim() != 3 or targets.shape[2] != 5 or not targets.is_floating_point():
             raise ShapeError(
                 f"targets of shape {list(targets.shape)} and type {targets.dtype} arrived; the objective {self.name!r} "

@@ -79,9 +79,8 @@ class IntentSlotObjective(Objective):
         each = self.intent_weight * torch.nn.functional.cross_entropy(found.intents, intents, reduction="none")
         assert found.log_likelihood is not None
         each = each - self.slot_weight * found.log_likelihood
-        if batch.weights is not None:
-            each = each * batch.weights
-        return Score(each.mean(), len(intents), found.intents, intents)
+        valid = slice(None) if (there := self.valid(batch)) is None else there
+        return Score(self.mean_of_rows(each, batch), self.count(batch), found.intents[valid], intents[valid])
 
     def predicted(self, output: Any, batch: Batch) -> tuple[Tensor, Tensor | None]:
         """Return the logits of the intents."""

@@ -140,9 +140,10 @@ class Learner(LearnerBase):
             validation: data to evaluate after each epoch, or the share of `train` (arrays or tensors) to keep for
                 that: shuffled with the seed, or without `shuffle` the last rows.
             validation_split: such a share, as Keras calls it.
-            sample_weight: what the loss of each target is multiplied by, [N], or [N, T] for targets per step; the mean
-                is over all targets, whatever their weights. For data in memory and losses by name. Rows that are held
-                out by `validation=0.2` keep their weights.
+            sample_weight: what the loss of each target is multiplied by, [N], or [N, T] for targets per step. Targets
+                of weight 0 count neither in the mean nor in metrics; the mean is over all others, whatever their
+                weights. For data in memory and losses by name. Rows that are held out by `validation=0.2` keep their
+                weights.
             epochs: number of passes over the data.
             batch_size: rows of a batch, where the data does not come in batches.
             shuffle: whether each epoch visits the rows in a new order.

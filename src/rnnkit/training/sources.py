@@ -121,7 +121,7 @@ def balance_classes(forward: Forward, batches: Batches) -> None:
             "the weights, class_weights=[1.0, 3.5]"
         )
     function: Any = loss.function
-    set_balanced_weights(loss, batches.class_counts(function.classes))
+    set_balanced_weights(loss, batches.class_counts(function.classes, forward.objective.valid))
 
 
 def predict(execution: Execution, objective: Objective, x: Any, batch_size: int) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from ...errors import ConfigError
-from ...ops.padding import valid_steps
 from ...types import Batch, Batches, fingerprint_sample
 from .arrays import select, tensor_bytes, tensor_kind
 from .order import Order, share_of
@@ -114,22 +113,24 @@ class ArrayBatches:
             "hash": hashed.hexdigest()[:16],
         }
 
-    def class_counts(self, classes: int) -> Tensor:
-        """Return the number of targets of each class that an epoch sees, [C] float64."""
+    def class_counts(self, classes: int, valid: Callable[[Batch], Tensor | None]) -> Tensor:
+        """Return the number of targets of each class that an epoch sees, [C] float64.
+
+        Args:
+            classes: C.
+            valid: which targets of a batch count, as `Objective.valid` says it.
+        """
         order = self.order
-        counts = self._counts(order.rows, classes)
+        counts = self._counts(order.rows, classes, valid)
         if order.old is not None:  # of which an epoch sees a part
-            counts += self._counts(order.old, classes) * (order.drawn / len(order.old))
+            counts += self._counts(order.old, classes, valid) * (order.drawn / len(order.old))
         return counts
 
-    def _counts(self, rows: Tensor, classes: int) -> Tensor:
+    def _counts(self, rows: Tensor, classes: int, valid: Callable[[Batch], Tensor | None]) -> Tensor:
         part = select(self.data, rows, follow=self.follow)
-        labels = part.targets
+        labels, counting = part.targets, valid(part)
         assert labels is not None
-        lengths = part.input_lengths if self.follow == "inputs" else part.target_lengths
-        if lengths is not None and labels.dim() > 1:
-            labels = labels[valid_steps(lengths, labels.shape[1], labels.device)]
-        return torch.bincount(labels.flatten(), minlength=classes).double()
+        return torch.bincount((labels if counting is None else labels[counting]).flatten(), minlength=classes).double()
 
 
 def hold_out(batches: Batches, share: float) -> ArrayBatches:

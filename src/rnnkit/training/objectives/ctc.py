@@ -66,10 +66,7 @@ class CTC(LabelSequenceObjective):
             )
         log_p = logits.float().log_softmax(-1).transpose(0, 1)
         each = F.ctc_loss(log_p, targets, steps, labels, self.blank, reduction="none", zero_infinity=self.zero_infinity)
-        if batch.weights is not None:
-            each = each * batch.weights
-        count = self.count(batch)
-        return Score(each.sum() / count, count, logits, targets)
+        return Score(self.mean_of_rows(each, batch), self.count(batch), logits, targets)
 
     def check_output(self, output: Any, rows: Batch) -> Tensor:
         logits = output[0] if isinstance(output, tuple) else output

@@ -116,7 +116,7 @@ class CTCAttention(LabelSequenceObjective):
         logits = output[0] if self.weight else output
         ended, count = self._ended(batch), self.count(batch)
         attention = self.attention(logits, ended)
-        loss = (1 - self.weight) * attention.loss * (attention.count / count)
+        loss = (1 - self.weight) * attention.loss * (attention.count / max(1, count))
         if self.weight:
             loss = loss + self.weight * self.ctc(output[1:], batch).loss
         assert batch.targets is not None

@@ -34,11 +34,8 @@ class LabelSequenceObjective(Objective):
         self.blank = blank
 
     def count(self, batch: Batch) -> int:
-        assert batch.targets is not None
-        lengths = batch.target_lengths
-        if lengths is None:
-            return max(len(batch.targets), batch.targets.numel())
-        return int(lengths.clamp(min=1).sum())
+        labels, valid = self._labels(batch).clamp(min=1), self.valid(batch)
+        return int((labels if valid is None else labels[valid.to(labels.device)]).sum())
 
     def predicted(self, output: Any, batch: Batch) -> tuple[Tensor, Tensor]:
         return self._steps(output, batch)

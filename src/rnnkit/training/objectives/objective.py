@@ -102,10 +102,15 @@ class Objective:
         """Return the model's output for a batch."""
         return call_model(module, batch)
 
+    def valid(self, batch: Batch) -> Tensor | None:
+        """Return which targets count, bool [B]; None: all of them. One whose weight is 0 does not."""
+        return _above_zero(batch.weights)
+
     def count(self, batch: Batch) -> int:
         """Return the number of targets that the loss of a batch is the mean of, before the model is called."""
         assert batch.targets is not None
-        return len(batch.targets)
+        found = self.valid(batch)
+        return len(batch.targets) if found is None else int(found.sum())
 
     def pair(self, output: Tensor, batch: Batch) -> tuple[Tensor, Tensor, Tensor | None]:
         """Return outputs [n, ...], their targets [n, ...], and weights [n] or None."""
@@ -115,9 +120,23 @@ class Objective:
     def __call__(self, output: Tensor, batch: Batch) -> Score:
         """Return the loss of a batch, the number of its targets, and the pairs for the metrics."""
         found, targets, weights = self.pair(output, batch)
+        if (there := _above_zero(weights)) is not None:
+            found, targets, weights = found[there], targets[there], None if weights is None else weights[there]
+        if weights is not None and bool((weights == 1).all()):  # they said which targets count, and no more
+            weights = None
         count = targets.shape[0]  # not len(), which calls a Python function of torch.Tensor; this is run in every step
         loss = self.loss.mean(found, targets, weights) if count else found.sum()  # of none 0, with a gradient of 0
         return Score(loss, count, found, targets)
+
+    def mean_of_rows(self, each: Tensor, batch: Batch) -> Tensor:
+        """Return (1/n) Σ_b w_b l_b, with n the number of targets that count; 0 where none does.
+
+        Args:
+            each: the losses l [B] of the rows, each the sum over its targets.
+            batch: with the weights w.
+        """
+        weighted = each if batch.weights is None else each * batch.weights
+        return weighted.sum() / max(1, self.count(batch))
 
     def check_targets(self, batch: Batch) -> None:
         """Raise `ShapeError` for targets that the model cannot be called with; nothing where it reads none."""
@@ -236,17 +255,16 @@ class HorizonObjective(Objective):
     def valid(self, batch: Batch) -> Tensor | None:
         """Return which targets count, bool [B, S]; None: all of them.
 
-        Steps behind the end of a row do not, and steps whose own weight is 0: such a target is missing.
+        Steps behind the end of a row do not, nor do rows and steps whose weight is 0: such a target is missing.
         """
-        lengths, targets, weights = self.lengths(batch), batch.targets, batch.weights
+        lengths, targets, there = self.lengths(batch), batch.targets, super().valid(batch)
         assert targets is not None
         steps, found = targets.shape[1], None
         if lengths is not None and int(lengths.min()) < steps:
             found = valid_steps(lengths, steps, targets.device)
-        if weights is not None and weights.dim() > 1:
-            there = weights != 0
-            if not bool(there.all()):
-                found = there if found is None else found & there
+        if there is not None:
+            there = there if there.dim() > 1 else there[:, None].expand(-1, steps)
+            found = there if found is None else found & there
         return found
 
     def count(self, batch: Batch) -> int:
@@ -264,10 +282,7 @@ class HorizonObjective(Objective):
             weights = weights[:, None].expand(targets.shape[:2])
         if valid is None:  # without a copy of the outputs
             return output.flatten(0, 1), targets.flatten(0, 1), None if weights is None else weights.flatten(0, 1)
-        rest = None if weights is None else weights[valid]
-        if rest is not None and bool((rest == 1).all()):  # they said what is missing, and no more
-            rest = None
-        return output[valid], targets[valid], rest
+        return output[valid], targets[valid], None if weights is None else weights[valid]
 
     def check_output(self, output: Any, rows: Batch) -> Tensor:
         found, targets = super().check_output(output, rows), rows.targets
@@ -365,6 +380,14 @@ class InferredObjective(Objective):
         per_step = len(shape) >= 3 and same
         chosen: Objective = StepObjective(self.loss) if per_step else SequenceObjective(self.loss)
         return chosen
+
+
+def _above_zero(weights: Tensor | None) -> Tensor | None:
+    """Which weights are above 0; None: all of them."""
+    if weights is None:
+        return None
+    there = weights != 0
+    return None if bool(there.all()) else there
 
 
 def call_model(module: torch.nn.Module, batch: Batch, *labels: Tensor, **more: Any) -> Any:

@@ -54,9 +54,7 @@ class PixelObjective(Objective):
     def __call__(self, output: Tensor, batch: Batch) -> Score:
         targets = self._targets(batch)
         each = pixel_loss(output, targets.to(output.dtype), dice=self.dice)
-        if batch.weights is not None:
-            each = each * batch.weights
-        return Score(each.mean(), len(each), output, targets)
+        return Score(self.mean_of_rows(each, batch), self.count(batch), output, targets)
 
     def predicted(self, output: Tensor, batch: Batch) -> tuple[Tensor, Tensor | None]:
         return output, None

@@ -136,11 +136,9 @@ class SequenceToSequence(HorizonObjective):
         score = super().__call__(logits, batch)
         if weights is None:
             return score
-        again = coverage_loss(weights)
-        lengths = self.lengths(batch)
-        if lengths is not None:
-            again = again[valid_steps(lengths, again.shape[1], again.device)]
-        score.loss = score.loss + self.coverage * again.mean()
+        again, valid = coverage_loss(weights), self.valid(batch)
+        again = again if valid is None else again[valid]
+        score.loss = score.loss + self.coverage * again.sum() / max(1, again.numel())
         return score
 
     def _split(self, output: Any) -> tuple[Any, Tensor | None]:

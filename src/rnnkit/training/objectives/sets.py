@@ -63,9 +63,7 @@ class SetObjective(Objective):
             logits, values, targets[..., 0].long(), targets[..., 1:], self._counts(batch), alpha=self.alpha,
             reach=self.reach,
         )  # fmt: skip
-        if batch.weights is not None:
-            each = each * batch.weights
-        return Score(each.mean(), len(each), logits, targets)
+        return Score(self.mean_of_rows(each, batch), self.count(batch), logits, targets)
 
     def predicted(self, output: Any, batch: Batch) -> tuple[Tensor, Tensor | None]:
         """The probabilities of the classes and of "no object", then the numbers: [B, K, C + 1 + D]."""

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ...types import Batch
+from ..batching.arrays import select
 from .objective import HorizonObjective, Score, call_model
 
 
@@ -17,7 +18,7 @@ class TeacherForcedHorizon(HorizonObjective):
     While training such a model may return a pair: its outputs for the horizon, and `(outputs [n, ...], targets [n])` of
     further steps, those of the lookback. The loss is the mean over both. The number of targets is that of the horizon,
     by which batches are joined. A target whose own weight is 0 is missing, and so is one that is NaN: it does not
-    count, and the model gets NaN in its place.
+    count, and the model gets NaN in its place. Rows of weight 0 are left out while training, with their lookback.
 
     Example:
         >>> import rnnkit, torch
@@ -37,9 +38,11 @@ class TeacherForcedHorizon(HorizonObjective):
         return there if found is None else found & there
 
     def call(self, module: torch.nn.Module, batch: Batch) -> Any:
-        targets, weights = batch.targets, batch.weights
-        if targets is None:
+        if batch.targets is None:
             return call_model(module, batch)
+        batch = _counting_rows(batch) if module.training else batch
+        targets, weights = batch.targets, batch.weights
+        assert targets is not None
         if weights is not None and weights.shape == targets.shape:
             targets = targets.masked_fill(weights == 0, torch.nan)
         return call_model(module, batch, targets=targets)
@@ -48,9 +51,18 @@ class TeacherForcedHorizon(HorizonObjective):
         if not isinstance(output, tuple):
             return super().__call__(output, batch)
         horizon, (outputs, targets) = output
+        batch = _counting_rows(batch)
         score = super().__call__(horizon, batch)
         count = len(targets)
-        if count:
+        if count and (batch.weights is None or bool(batch.weights.any())):
             others = self.loss.mean(outputs, targets)
             score.loss = (score.loss * score.count + others * count) / (score.count + count)
         return score
+
+
+def _counting_rows(batch: Batch) -> Batch:
+    """The rows of a batch whose weight is above 0; all of them where none is."""
+    weights = batch.weights
+    if weights is None or weights.dim() > 1 or bool(weights.all()) or not bool(weights.any()):
+        return batch
+    return select(batch, weights.nonzero().flatten().cpu(), follow=HorizonObjective.targets_follow)

@@ -72,10 +72,7 @@ class Transducer(LabelSequenceObjective):
         assert batch.targets is not None
         targets, labels = batch.targets.long(), self._labels(batch)
         each = transducer_loss(logits, targets, frames, labels, blank=self.blank, reduction="none")
-        if batch.weights is not None:
-            each = each * batch.weights
-        count = self.count(batch)
-        return Score(each.sum() / count, count, logits, targets)
+        return Score(self.mean_of_rows(each, batch), self.count(batch), logits, targets)
 
     def check_output(self, output: Any, rows: Batch) -> Tensor:
         logits = output[0] if isinstance(output, tuple) else output
