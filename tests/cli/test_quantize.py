@@ -105,6 +105,8 @@ def test_a_run_is_named_by_its_place_and_its_exports_stay_there(runs, made_digit
 def test_a_place_in_use_is_told_before_anything_is_computed(runs, made_digits, tmp_path, monkeypatch):
     monkeypatch.setattr("rnnkit.recipes.quantizing._figures", None)
     assert refused_alone(call("quantize", runs / "mnist", "--out", runs / "lm"), "in use")
+    inside = call("quantize", runs / "mnist", "--out", runs / "mnist" / "small")
+    assert refused_alone(inside, "lies in the folder of another run", f"--out {runs / 'mnist-small'}")
     (tmp_path / "file").touch()
     assert refused_alone(call("quantize", runs / "mnist", "--out", tmp_path / "file" / "small"), "no run folder can be")
 

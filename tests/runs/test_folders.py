@@ -62,6 +62,15 @@ def test_an_explicit_folder_may_be_new_or_empty_but_not_used():
     assert Path("file").read_text() == "mine"
 
 
+def test_no_run_lies_in_the_folder_of_another():
+    begin(Path("a/b"))
+    for inside in ("a/b/c", "a/b/c/d", "a/../a/b/c"):
+        with pytest.raises(RunFolderError, match="lies in the folder of another run, .*/a/b; name a folder beside it"):
+            begin(Path(inside))
+    assert not Path("a/b/c").exists()
+    begin(Path("a/c"))
+
+
 @pytest.mark.parametrize("error", [ConfigError("no"), KeyboardInterrupt()])
 def test_a_run_that_came_to_nothing_leaves_no_folder(error):
     def fail(folder):

@@ -29,6 +29,9 @@ def import_model(
     classes: Annotated[
         str | None, typer.Option(help="Names of the classes in the order of the outputs, with commas: cat,dog.")
     ] = None,
+    target: Annotated[
+        str | None, typer.Option(help="The column with the answers in tables, where it has another name than label.")
+    ] = None,
     configuration: Annotated[
         Path | None,
         typer.Option(help="For a file of weights alone: what model.to_json() returned, or a .keras file of the model."),
@@ -76,11 +79,13 @@ def import_model(
             part.stateful = False
             warn(f"{name}: stateful=True is left out: each row begins anew")
 
-    from ..recipes.imported import Imported
+    from ..recipes.imported import Data, Imported
     from ..runs.files import METRICS, write_json
     from ..serialization import save_module
 
-    recipe = Imported(source=str(file), program="keras" if is_keras else "onnx", classes=names)
+    recipe = Imported(
+        source=str(file), program="keras" if is_keras else "onnx", classes=names, data=Data(target=target)
+    )
     with runs.start("imported", recipe, out) as folder:
         save_module(model, folder)
         write_json(folder / METRICS, {"epochs": 0, "chosen_on": f"trained elsewhere: {file}", "stopped": "finished"})

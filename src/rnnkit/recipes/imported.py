@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from ..errors import ConfigError, DataError, ShapeError
 from ..tasks.ranges import Positive, Seed, Settings
 from .base import Columns, DataRequest, InspectionData, Predictor, PreparedRun, Recipe
-from .imported_rows import answers_of, checked, inputs_of, padded, target_names
+from .imported_rows import ImportWords, answers_of, checked, inputs_of, padded, target_names
 from .table_settings import TableSettings
 
 if TYPE_CHECKING:
@@ -200,10 +200,7 @@ class Imported(Recipe):
             _, (x,), lengths = self._inputs(model, data)
             return (x if lengths is None else Sequences(x, lengths)), answers_of(data.path, model, len(x))
         rows = self._read_series(data, "labels" if model.final[0] == "softmax" else "numbers", model)
-        if rows.targets is None:
-            raise DataError(
-                f"{data.path} has no column of answers, such as label; name it so, or write an .npz file with x and y"
-            )
+        assert rows.targets is not None
         x = padded(rows)
         if model.final[0] != "softmax":
             return x, torch.as_tensor(rows.targets, dtype=torch.float32).reshape(len(rows), -1)
@@ -241,9 +238,12 @@ class Imported(Recipe):
         options: dict[str, Any] = self.data.given(_READ) | (
             {} if data.encoding is None else {"encoding": data.encoding}
         )
-        if self.data.target is not None and targets is not None:
+        if self.data.target is not None:
             options["target_column"] = self.data.target
-        rows = read_series(data.path, targets=targets, **options)
+        try:
+            rows = read_series(data.path, targets=targets, **options)
+        except (DataError, ConfigError) as error:
+            raise error.in_words(ImportWords(self.source)) from error
         wanted = None if model.shapes is None or len(model.shapes[0]) != 3 else model.shapes[0][2]
         if wanted is not None and len(rows.channels) != wanted:
             shown = ", ".join(rows.channels[:10])

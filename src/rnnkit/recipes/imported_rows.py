@@ -2,17 +2,48 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Container
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import DataError
+from ..errors import OPEN, DataError, Remedy, Words
 from .inspection import INPUTS, TARGETS, lengths_of, named_arrays, tensor_of
 
 if TYPE_CHECKING:
     import torch
 
     from ..models.graph import GraphModel
+
+
+class ImportWords(Words):
+    """How what a reader of tables advises is typed for a network that another program trained.
+
+    Args:
+        source: the file that the network was read from.
+
+    Example:
+        >>> ImportWords("their.onnx").clause(Remedy("target_column", "mood"))
+        'type `rnnkit import their.onnx --target mood`'
+    """
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+
+    def clause(self, remedy: Remedy) -> str | None:
+        """Write a remedy; None where there is no such option."""
+        if set(remedy.arguments) == {"encoding"}:
+            name = "NAME" if remedy.value is OPEN else shlex.quote(str(remedy.value))
+            return f"type --encoding {name} {remedy.purpose}".strip()
+        if set(remedy.arguments) == {"target_column"}:
+            name = "COLUMN" if remedy.value is OPEN else str(remedy.value)
+            line = shlex.join(["rnnkit", "import", self.source or "FILE", "--target", name])
+            return f"type `{line}` {remedy.purpose}".strip()
+        if set(remedy.arguments) == {"ignore_columns"}:
+            names = ", ".join(remedy.value) if isinstance(remedy.value, list | tuple) else remedy.value
+            answers = self.clause(Remedy("target_column", names, "if it holds the answers"))
+            return f"take it out of the file {remedy.purpose}, or {answers}"
+        return None
 
 
 def inputs_of(path: Path, model: GraphModel) -> tuple[list[torch.Tensor], Any]:

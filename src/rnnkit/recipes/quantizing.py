@@ -87,7 +87,7 @@ def quantize_run(
 
     Raises:
         ConfigError: the model has 8 bits already, or no layer that can have them.
-        RunFolderError: ``out`` is in use.
+        RunFolderError: ``out`` is in use, or lies in a run's folder.
         DataError: the rows cannot be used.
     """
     from ..layers.quantized import quantizable, quantize

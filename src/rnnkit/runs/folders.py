@@ -7,6 +7,7 @@ start; the recipe writes the rest. Files appear whole or not at all, and no run 
 from __future__ import annotations
 
 import json
+import os
 import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -51,7 +52,8 @@ def start(
         The folder. If the block fails before it wrote anything, the folder is taken away again.
 
     Raises:
-        RunFolderError: `out` is in use, or no folder; or the folder was deleted while the run wrote into it.
+        RunFolderError: `out` is in use, lies in the folder of another run, or is no folder; or the folder was deleted
+            while the run wrote into it.
         ConfigError: the device does not exist.
     """
     from ..training.execution import find_device
@@ -173,6 +175,12 @@ def _claim(folder: Path) -> Path:
             f"{folder} is in use ({files} files); name a new folder with --out, or leave --out away for the next "
             "free one under runs/"
         )
+    for parent in Path(os.path.abspath(folder)).parents:
+        if (parent / RECIPE).is_file() and (parent / VERSIONS).is_file():
+            raise RunFolderError(
+                f"--out {folder} lies in the folder of another run, {parent}; name a folder beside it: "
+                f"--out {shlex.quote(str(parent.with_name(f'{parent.name}-{folder.name}')))}"
+            )
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 

@@ -87,6 +87,23 @@ def test_what_a_run_from_outside_cannot_do_is_told(run):
     assert not Path("t").exists()
 
 
+def test_the_column_of_answers_may_have_any_name(run):
+    text = Path("rows.csv").read_text()
+    Path("mood.csv").write_text(text.replace("label", "mood"))
+    Path("bare.csv").write_text("\n".join(line.rpartition(",")[0] for line in text.splitlines()))
+    again = "type `rnnkit import m.keras --target"
+    assert refused(call("evaluate", run, "bare.csv"), "no column of labels found", f"{again} COLUMN`")
+    answer = call("predict", run, "mood.csv")
+    assert refused(answer, "column mood", f"take it out of the file if the column is no channel, or {again} mood`")
+    named = call(*answer.stderr.split("`")[1].split()[1:], "--classes", "calm,storm", "--out", "named")
+    assert named.exit_code == 0, named.output
+    assert "Accuracy" in call("evaluate", "named", "mood.csv").stdout
+    for file in ("mood.csv", "bare.csv"):
+        assert call("predict", "named", file).exit_code == 0
+    assert call("finetune", "named", "mood.csv", "--epochs", 1, "--out", "tuned").exit_code == 0
+    assert refused(call("evaluate", "named", "rows.csv"), "there is no column 'mood'")
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
