@@ -154,6 +154,11 @@ RNNKIT_INLINE vec<T> at_most(vec<T> x, T bound) {
         return (vec<T>)_mm512_maskz_min_ps(0xFFFF, (__m512)splat(bound), (__m512)x);
     else
         return (vec<T>)_mm512_maskz_min_pd(0xFF, (__m512d)splat(bound), (__m512d)x);
+#elif defined(__AVX2__)
+    if constexpr (sizeof(T) == 4)
+        return (vec<T>)_mm256_min_ps((__m256)splat(bound), (__m256)x);
+    else
+        return (vec<T>)_mm256_min_pd((__m256d)splat(bound), (__m256d)x);
 #else
     return x > bound ? splat(bound) : x;
 #endif

@@ -202,9 +202,20 @@ void multiply_rows(const Panels<T>& panels, int64_t count, const Segment<T> (&se
 
 // Pairs of rows that one block of an outer product takes.
 constexpr int64_t pair_block = 128;
-// Elements of scratch that outer_product() needs.
+// Columns of a wide left side that are copied at a time: of one block of pairs they are 96 KiB of floats, which stay in
+// the second-level cache while all panels of the right side pass.
+constexpr int64_t left_columns = 192;
+static_assert(left_columns % max_rows(max_cols) == 0);
+// With fewer panels the copy costs more than it saves.
+constexpr int64_t left_panels = 8;
+// Elements from one copied row to the next. (Not a power of two: they would evict each other.)
 template <class T>
-constexpr int64_t outer_scratch = pair_block * max_cols * lanes<T>;
+constexpr int64_t left_stride = left_columns + 64 / static_cast<int64_t>(sizeof(T));
+// Elements of scratch that outer_product() needs: for a panel of the right side, and for the copy of the left side.
+template <class T>
+constexpr int64_t panel_scratch = pair_block * max_cols * lanes<T>;
+template <class T>
+constexpr int64_t outer_scratch = panel_scratch<T> + pair_block * left_stride<T>;
 
 // Columns [from, from + count) of rows given by pointers: one side of an outer product.
 template <class T>
@@ -218,7 +229,7 @@ struct Columns {
 // apart. The right sides are copied panel by panel: adjacent in memory they stay in the first-level cache, where rows a
 // power of two apart would evict each other.
 template <class T>
-void outer_product(Columns<T> left_side, Columns<T> right_side, int64_t depth, T* c, int64_t stride, bool first,
+void outer_of_near(Columns<T> left_side, Columns<T> right_side, int64_t depth, T* c, int64_t stride, bool first,
                    T* scratch) {
     const T *const *const a = left_side.rows, *const *const b = right_side.rows;
     const int64_t a_from = left_side.from, m = left_side.count, b_from = right_side.from, n = right_side.count;
@@ -266,6 +277,30 @@ void outer_product(Columns<T> left_side, Columns<T> right_side, int64_t depth, T
                             store_upto(corner + r * stride + v * lanes<T>, acc[r][v], valid - v * lanes<T>);
                 });
             }
+        }
+    }
+}
+
+// The same, for left sides of any width. Where many columns lie between the left sides of two pairs, each pair is a
+// page of its own, and the processor's first table of pages has fewer entries than a block has pairs. So such columns
+// are copied before all panels of the right side pass over them.
+template <class T>
+void outer_product(Columns<T> left, Columns<T> right, int64_t depth, T* c, int64_t stride, bool first, T* scratch) {
+    if (left.count <= left_columns || Panels<T>(right.count).count < left_panels)
+        return outer_of_near(left, right, depth, c, stride, first, scratch);
+    T* const copies = scratch + panel_scratch<T>;
+    const T* rows[pair_block];
+    for (int64_t k = 0; k < pair_block; ++k) rows[k] = copies + k * left_stride<T>;
+    for (int64_t done = 0; done < depth || first; done += pair_block, first = false) {
+        const int64_t pairs = smaller(pair_block, depth - done);
+        for (int64_t column = 0; column < left.count; column += left_columns) {
+            const int64_t count = smaller(left_columns, left.count - column);
+            for (int64_t k = 0; k < pairs; ++k)
+                for (int64_t i = 0; i < count; i += lanes<T>)
+                    store(copies + k * left_stride<T> + i,
+                          load_upto(left.rows[done + k] + left.from + column + i, count - i));
+            outer_of_near(Columns<T>{rows, 0, count}, Columns<T>{right.rows + done, right.from, right.count}, pairs,
+                          c + column * stride, stride, first, scratch);
         }
     }
 }

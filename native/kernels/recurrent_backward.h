@@ -30,7 +30,7 @@ public:
         buffers_ = arena.allocate<StepBuffer<T>>(row_groups());
         for (int i = 0; i < row_groups(); ++i) {
             StepBuffer<T> buffer;
-            buffer.allocate(arena, ceil_div(B, row_groups()), C::gate_grads_width(problem_));
+            buffer.allocate(arena, split_.by_units ? 2 * B : row_block, C::gate_grads_width(problem_));
             if (scratch != nullptr) buffers_[i] = buffer;
         }
         outer_ = arena.allocate<T>(threads * outer_scratch<T>);
@@ -193,11 +193,8 @@ private:
 
     void run_by_rows() {
         parallel(split_.threads, [&](int thread, int) {
-            const int64_t end = order_.begin(thread + 1);
-            BackwardRows<T> rows = rows_.from(order_.begin(thread));
             StepBuffer<T>& buffer = buffers_[thread];
             buffer.begin();
-            start(rows, end);
             const WeightGrads<T> grads = thread_grads(thread);
             const Units all{0, problem_.hidden};
             WeightSum<T> list[max_sums];
@@ -208,17 +205,23 @@ private:
                 if (grads.dbias != nullptr) buffer.sum_rows(0, C::bias_width(problem_), grads.dbias);
                 buffer.clear();
             };
-            for (int64_t step = order_.longest - 1; step >= 0; --step) {
-                if (!count_rows(rows, step, end)) continue;
-                if (buffer.is_full_for(rows.count)) sum_buffer();
-                bind_step(rows, step, buffer);
-                cell_.backward_step(problem_, *call_, rows, all, grads);
-                propagate_x(buffer, rows.count, 0, 1);  // while the gate_grads are in the cache
-                if (wants_dh(step)) propagate_h(rows, 0);
-                advance(rows);
+            const RowBlocks blocks(order_.begin(thread), order_.begin(thread + 1));
+            for (int64_t block = 0; block < blocks.count; ++block) {
+                const int64_t end = blocks.begin(block + 1);
+                BackwardRows<T> rows = rows_.from(blocks.begin(block));
+                start(rows, end);
+                for (int64_t step = order_.longest - 1; step >= 0; --step) {
+                    if (!count_rows(rows, step, end)) continue;
+                    if (buffer.is_full_for(rows.count)) sum_buffer();
+                    bind_step(rows, step, buffer);
+                    cell_.backward_step(problem_, *call_, rows, all, grads);
+                    propagate_x(buffer, rows.count, 0, 1);  // while the gate_grads are in the cache
+                    if (wants_dh(step)) propagate_h(rows, 0);
+                    advance(rows);
+                }
+                finish(rows, end);
             }
             if (wants_weights()) sum_buffer();
-            finish(rows, end);
         });
         parallel(has_few_weights() ? 1 : split_.threads, [&](int thread, int count) { add_up(thread, count); });
     }

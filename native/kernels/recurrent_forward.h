@@ -58,7 +58,7 @@ public:
         order_.sort(problem_.lengths, problem_.time, split_.by_units ? 1 : split_.threads, counts_, sorted_);
         if (split_.by_units) {
             ForwardRows<T> rows = rows_.from(0);
-            start(call, rows, problem_.batch);
+            start(call, rows, problem_.batch, work_);
             const bool ahead = call.added.data == nullptr && has_work_rows(call);
             if (call.added.data == nullptr)
                 rows.products = ahead ? Products::of_state : Products::apart;  // the same bits either way
@@ -74,16 +74,19 @@ public:
             return;
         }
         parallel(split_.threads, [&](int thread, int) {
-            const int64_t begin = order_.begin(thread), end = order_.begin(thread + 1);
-            ForwardRows<T> rows = rows_.from(begin);
-            start(call, rows, end);
-            for (int64_t step = 0; step < order_.longest; ++step) {
-                bind_step(call, rows, step);
-                if (rows.count == 0) break;
-                cell_.forward_step(problem_, call, rows, weights_[thread], bias_);
-                advance(rows);
+            const RowBlocks blocks(order_.begin(thread), order_.begin(thread + 1));
+            for (int64_t block = 0; block < blocks.count; ++block) {
+                const int64_t end = blocks.begin(block + 1);
+                ForwardRows<T> rows = rows_.from(blocks.begin(block));
+                start(call, rows, end, work_ + blocks.from * width_);  // the work rows are the same for all blocks
+                for (int64_t step = 0; step < order_.longest; ++step) {
+                    bind_step(call, rows, step);
+                    if (rows.count == 0) break;
+                    cell_.forward_step(problem_, call, rows, weights_[thread], bias_);
+                    advance(rows);
+                }
+                finish(call, rows, end);
             }
-            finish(call, rows, end);
         });
     }
 
@@ -122,15 +125,15 @@ private:
         return states != nullptr ? states + b * width : zeros_;
     }
 
-    // The initial state of the rows up to position `end`.
-    void start(const RecurrentForward<T>& call, ForwardRows<T>& rows, int64_t end) {
+    // The initial state of the rows up to position `end`; `work`: the first of their work rows.
+    void start(const RecurrentForward<T>& call, ForwardRows<T>& rows, int64_t end, T* work) {
         rows.count = end - rows.position;
         rows.products = call.added.data != nullptr ? Products::onto : Products::together;
         for (int64_t r = 0; r < rows.count; ++r) {
             const int64_t p = rows.position + r, b = order_.row[p];
             rows.batch[r] = b;
             rows.h[r] = state_row(call.h0, b, problem_.state), rows.c[r] = state_row(call.c0, b, problem_.hidden);
-            rows.saved[r] = work_ + p * width_;
+            rows.saved[r] = work + r * width_;
         }
     }
 

@@ -83,6 +83,20 @@ inline Split split_for(const RecurrentProblem& problem, int64_t gates, bool unit
     return {static_cast<int>(by_rows < 1 ? 1 : by_rows), false};
 }
 
+// With more rows than this a thread takes them in blocks, each through all steps: so the gradients of the gates and the
+// saved rows of a step stay in a core's own cache. (A GRU of 64 units has 2 KiB of both a row, 256 KiB a block.) Blocks
+// of half the size were slower forward: what a step writes to memory comes in pieces that are too short.
+constexpr int64_t row_block = 128;
+
+// The positions [from, from + rows) of a thread, in nearly equal blocks.
+struct RowBlocks {
+    int64_t from, rows, count;
+
+    RNNKIT_INLINE RowBlocks(int64_t first, int64_t end)
+        : from(first), rows(end - first), count(ceil_div(rows, row_block)) {}
+    RNNKIT_INLINE int64_t begin(int64_t block) const { return from + share_begin(rows, count, block); }
+};
+
 // Rows [from, from + count) of the weights. Their products with the input, the state or both are summed in columns
 // [to, to + count) of a work row.
 struct WeightBlock {

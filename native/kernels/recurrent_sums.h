@@ -64,7 +64,7 @@ template <class T>
 class StepBuffer {
 public:
     void allocate(Arena& arena, int64_t rows, int64_t width) {
-        capacity_ = 2 * rows > pair_block ? 2 * rows : pair_block;
+        capacity_ = rows > pair_block ? rows : pair_block;
         // Rows a power of two apart would evict each other from the first-level cache.
         stride_ = ceil_div(width, lanes<T>) * lanes<T> + lanes<T>;
         gate_grads_ = arena.allocate<T>(capacity_ * stride_);
@@ -111,15 +111,23 @@ public:
     }
     // to[i] (+)= Σ of element `from` + i of the gate_grads rows.
     void sum_rows(int64_t from, int64_t n, T* to) const {
-        for (int64_t i = 0; i < n; i += lanes<T>) {
-            vec<T> total{};
-            for (int64_t k = 0; k < count_; ++k) total += load_upto(rows_[k] + from + i, n - i);
-            store_upto(to + i, first_ ? total : load_upto(to + i, n - i) + total, n - i);
-        }
+        int64_t i = 0;
+        for (; i + 4 * lanes<T> <= n; i += 4 * lanes<T>) sum_vectors<4>(from + i, n - i, to + i);
+        for (; i < n; i += lanes<T>) sum_vectors<1>(from + i, n - i, to + i);
     }
     void clear() { count_ = states_count_ = 0, first_ = false; }
 
 private:
+    // Several vectors at a time: an addition takes longer than the next one has to wait for.
+    template <int N>
+    RNNKIT_INLINE void sum_vectors(int64_t from, int64_t n, T* to) const {
+        vec<T> total[N]{};
+        for (int64_t k = 0; k < count_; ++k)
+            for (int v = 0; v < N; ++v) total[v] += load_upto(rows_[k] + from + v * lanes<T>, n - v * lanes<T>);
+        for (int v = 0; v < N; ++v, to += lanes<T>, n -= lanes<T>)
+            store_upto(to, first_ ? total[v] : load_upto(to, n) + total[v], n);
+    }
+
     int64_t capacity_, stride_, count_, states_count_;
     bool first_;
     T* gate_grads_;

@@ -15,6 +15,12 @@ void test_rows(Tally& tally) {
                 if (i < 4) check_repeats(tally, c);
             }
         }
-    // So many rows that two steps of them fill what is gathered.
-    check(tally, {lstm, 290, 3, 2, 18, served(lstm, ragged | bias_x | state | ends), 0, 2});
+    // More rows than a thread takes at a time.
+    for (Kernel kernel : kernels)
+        for (unsigned options : {0u, served(kernel, all_options), served(kernel, ragged | bias_x | state | ends)}) {
+            check(tally, {kernel, 290, 3, 2, 18, options, 0, 2});
+            check(tally, {kernel, 270, 4, 3, 5, options, 0, 1, Layout::gapped});
+        }
+    // Gates so wide that they are copied before their gradients are summed.
+    check(tally, {gru, 19, 9, 3, 137, served(gru, bias_x | state), 0, 2});
 }

@@ -147,6 +147,14 @@ def test_all_options_together(kernel, sizes, dtype):
 
 
 @pytest.mark.parametrize("kernel", OPTIONS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_more_rows_than_a_block(kernel, dtype):
+    every = [option for option in OPTIONS[kernel] if option != "before"]
+    for number, options in enumerate(((), ("ragged", "bias", "state"), every, OPTIONS[kernel])):
+        check(kernel, (301, 3, 5, 9), options, dtype, reverse=number % 2 == 0, batch_first=number % 2 == 1)
+
+
+@pytest.mark.parametrize("kernel", OPTIONS)
 def test_second_derivatives(kernel):
     for options in (("bias", "state"), [option for option in OPTIONS[kernel] if option != "before"]):
         native, reference, leaves = problem(kernel, (3, 4, 2, 5), options, torch.float64)
