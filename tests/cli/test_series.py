@@ -117,7 +117,7 @@ def test_answers_replace_neither_what_was_read_nor_a_file_of_the_run(train):
     Path("link.csv").symlink_to("keep.csv")
     before = {path: path.read_bytes() for path in (Path("keep.csv"), *Path("runs/classify").iterdir())}
     for out in ("keep.csv", "./keep.csv", "link.csv"):
-        assert refused(call("predict", "runs/classify", "keep.csv", "--out", out), "is data to predict on")
+        assert refused(call("predict", "runs/classify", "keep.csv", "--out", out), "is data that is read")
     for out in ("runs/classify/predictions.csv", "runs/classify/new.csv"):
         assert refused(call("predict", "runs/classify", "keep.csv", "--out", out), "the run's folder runs/classify")
     assert {path: path.read_bytes() for path in (Path("keep.csv"), *Path("runs/classify").iterdir())} == before

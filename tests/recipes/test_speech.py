@@ -9,6 +9,7 @@ from commands import call, refused_alone, validates_again
 from sounds import RATE, SMALL, sentence, write_folder
 
 from rnnkit.data.audio import read_audio, write_wav
+from rnnkit.errors import DataError
 from rnnkit.recipes import open_recipe
 from rnnkit.recipes.speech_data import SpeechData
 from rnnkit.tasks.speech import load_transcriber
@@ -124,8 +125,44 @@ def test_transcribe_live_tells_words_as_they_come(trained, monkeypatch):
     assert [word["word"] for partial in partials for word in partial["words"]] == text.split()
     result = piped(monkeypatch, (sounds / "005.wav").read_bytes(), "transcribe", run, "--live")
     assert refused_alone(result, "is a sound file", "leave --live out")
+    for mark in (b"FORM0000AIFF", b".snd", b"ID3"):
+        result = piped(monkeypatch, mark + bytes(80), "transcribe", run, "--live")
+        assert refused_alone(result, "is a sound file", "leave --live out")
     result = piped(monkeypatch, integers, "transcribe", run, "--live", "--format", "f32")
     assert refused_alone(result, "no floats from -1 to 1", "integers of 16 bits")
+    for rate in (-5, 0, 16, 10**9):
+        result = piped(monkeypatch, integers, "transcribe", run, "--live", "--rate", rate)
+        assert refused_alone(result, f"--rate {rate} arrived; expected samples a second, such as 8000")
+
+
+def test_the_search_is_chosen_where_words_are_written(trained, tmp_path, monkeypatch):
+    run, sounds = trained
+    text = call("transcribe", run, sounds / "005.wav").stdout.strip()
+    assert {"mid", "high"} & set(text.split())
+    (tmp_path / "words.txt").write_text("low\nhigh\n")
+    for option in (("--words", tmp_path / "words.txt"), ("--set", f"decode.words={tmp_path / 'words.txt'}")):
+        result = call("transcribe", run, sounds / "005.wav", *option)
+        assert result.exit_code == 0, result.output
+        assert set(result.stdout.split()) <= {"low", "high"}
+        integers = (read_audio(sounds / "005.wav").samples * 32767).to(torch.int16).numpy().tobytes()
+        assert piped(monkeypatch, integers, "transcribe", run, "--live", *option).stdout == result.stdout
+    twice = ("--width", 4, "--set", "decode.width=8")
+    assert refused_alone(call("transcribe", run, sounds / "005.wav", *twice), "decode.width arrived twice")
+    other = ("--set", "seed=1")
+    assert refused_alone(call("transcribe", run, sounds / "005.wav", *other), "expected decode.NAME")
+    assert refused_alone(call("evaluate", run, sounds, *other), "expected decode.NAME")
+
+
+def test_nothing_that_is_read_is_overwritten(trained, tmp_path):
+    run, sounds = trained
+    (tmp_path / "a.wav").write_bytes((sounds / "003.wav").read_bytes())
+    before = (tmp_path / "a.wav").read_bytes()
+    for read in (tmp_path / "a.wav", tmp_path):
+        assert refused_alone(call("transcribe", run, read, "--out", tmp_path / "a.wav"), "is data that is read")
+    assert (tmp_path / "a.wav").read_bytes() == before
+    result = call("transcribe", run, sounds / "003.wav", "--out", run / "model.safetensors")
+    assert refused_alone(result, "lies in the run's folder")
+    assert load_transcriber(run)
 
 
 def test_align_tells_when_the_words_of_a_text_are_said(trained, tmp_path):
@@ -197,7 +234,7 @@ def test_transcribe_live_with_a_detector_hears_what_it_hears(trained, monkeypatc
     monkeypatch.setattr("rnnkit.tasks.voice_activity.load_voice_detector", lambda path, device: All())
     integers = (read_audio(sounds / "005.wav").samples * 32767).to(torch.int16).numpy().tobytes()
     expected = piped(monkeypatch, integers, "transcribe", run, "--live").stdout
-    result = piped(monkeypatch, integers, "transcribe", run, "--live", "--vad", "runs/vad")
+    result = piped(monkeypatch, integers, "transcribe", run, "--live", "--vad", run)
     assert result.exit_code == 0, result.output
     assert result.stdout == expected
 
@@ -209,6 +246,8 @@ def test_transcribe_says_what_to_type(trained, tmp_path, monkeypatch):
     assert refused_alone(call("transcribe", run, "--live", "--format", "s8"), "s16 or f32")
     (tmp_path / "empty").mkdir()
     assert refused_alone(call("transcribe", run, tmp_path / "empty"), "no sound files")
+    vad = ("--vad", tmp_path / "nowhere")
+    assert refused_alone(call("transcribe", run, sounds / "003.wav", *vad), "does not exist; expected the folder of a")
     assert "standard input: nothing arrived; expected a sound file" in piped(monkeypatch, b"", "transcribe", run).stderr
     assert "standard input: the file is no sound" in piped(monkeypatch, b"text", "transcribe", run).stderr
     (tmp_path / "bad.wav").write_bytes(b"RIFF")
@@ -278,6 +317,10 @@ def test_what_is_wrong_with_recordings_is_told(tmp_path):
     told = " ".join(prepared.findings())
     assert "train: 1 recording with a transcript without a word is left out: 001." in told
     assert "train: 1 recording too short for the transcript is left out: short." in told
+    few = tmp_path / "few.csv"
+    few.write_text(f"path,text\n{folder / '000.wav'},low\n{folder / 'gone.wav'},mid\n")
+    with pytest.raises(DataError, match=r"1 clip arrived; .*1 of 2 clips cannot be read, .*gone.wav"):
+        replace(recipe, data=SpeechData(path=str(few))).prepare()
     for text in folder.glob("*.txt"):
         text.unlink()
     with pytest.raises(Exception, match=r"no recording to learn from .* is left; put a \.txt file beside each"):

@@ -89,3 +89,20 @@ def test_other_recordings_are_no_free_spoken_digits(tmp_path, monkeypatch):
     monkeypatch.setenv("RNNKIT_DATA", str(tmp_path))
     with pytest.raises(DataError, match="recordings is altered: expected 3,000 .wav files"):
         free_spoken_digits()
+
+
+def test_what_is_forgotten_is_judged_on_the_speakers_that_were_learned(tmp_path):
+    folder = digits(tmp_path / "digits")
+    small = (
+        "data.strings=8 data.test_strings=3 data.without=bob features.bands=12 model.hidden_size=8 model.num_layers=1 "
+        "model.channels=8 fit.epochs=1 fit.batch_size=8 fit.average=none"
+    )
+    settings = [part for one in small.split() for part in ("--set", one)]
+    assert call("train", "speech-digits", folder, *settings, "--out", tmp_path / "run").exit_code == 0
+    (tmp_path / "minute").mkdir()
+    for index in (10, 11):
+        (tmp_path / "minute" / f"7_bob_{index}.wav").write_bytes((folder / f"7_bob_{index}.wav").read_bytes())
+    result = call("finetune", tmp_path / "run", tmp_path / "minute", "--epochs", 1, "--out", tmp_path / "tuned")
+    assert result.exit_code == 0, result.output
+    report = json.loads((tmp_path / "tuned" / "report.json").read_text())
+    assert report["old"]["rows"] == 3  # the strings of ann that choose, and none of bob's 8 recordings

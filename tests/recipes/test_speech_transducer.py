@@ -66,6 +66,20 @@ def test_a_stream_tells_what_the_whole_tells_and_goes_on_elsewhere(run, width):
         first.load_state_dict(second.state_dict() | {"decoder": {}})
 
 
+def test_a_list_of_words_binds_files_and_streams(run, tmp_path):
+    (tmp_path / "words.txt").write_text("low\nhigh\n")
+    sounds = [sentence(text, number) for number, text in enumerate(sentences(12))]
+    heard = [found.text.split() for found in load_transcriber(run)(sounds)]
+    sound = next(one for one, words in zip(sounds, heard, strict=True) if "mid" in words and len(words) > 1)
+    transcriber = load_transcriber(run).with_decoding(words=str(tmp_path / "words.txt"))
+    expected = transcriber([sound])[0].text.split()
+    assert expected
+    assert set(expected) <= {"low", "high"}
+    recognizer = transcriber.stream()
+    words = [word.text for part in sound.split(333) for word in recognizer.push(part).words]
+    assert words + [word.text for word in recognizer.flush().words] == expected
+
+
 def test_probabilities_show_the_tokens_that_are_found(run):
     transcriber = load_transcriber(run)
     found = transcriber.log_probs(sentence("mid low", seed=5)).exp()

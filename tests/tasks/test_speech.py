@@ -13,6 +13,7 @@ import rnnkit
 from rnnkit.data import train_tokenizer
 from rnnkit.data.audio import FeatureNorm, Features, FeatureSettings, resample
 from rnnkit.errors import ConfigError, DataError
+from rnnkit.generation import train_ngram
 from rnnkit.serialization import json_text
 from rnnkit.tasks.recognition_scores import mistakes_of
 from rnnkit.tasks.speech import Transcriber
@@ -138,6 +139,31 @@ def test_an_endpoint_loses_no_word_that_is_being_spoken():
     assert_close(torch.tensor([word.start for partial in found for word in partial.words]), expected)
 
 
+def test_what_a_search_has_of_words_is_made_once_a_stream(tmp_path, monkeypatch):
+    (tmp_path / "words.txt").write_text("ab\ncd\n")
+    one = transcriber().with_decoding(words=str(tmp_path / "words.txt"))
+    whole = torch.cat([sound(0.4), torch.zeros(RATE), sound(1.0, seed=1), torch.zeros(RATE)])
+    made, search = [], one.search()
+    decoder = search.decoder
+    monkeypatch.setattr(search, "decoder", lambda: made.append(1) or decoder())
+    recognizer = one.stream(endpoint=0.06)
+    first = [recognizer.push(part) for part in whole.split(400)] + [recognizer.flush()]
+    assert sum(partial.endpoint for partial in first) > 2
+    recognizer.push(whole[:4000])
+    recognizer.reset()  # nothing of the sound before is left
+    assert [recognizer.push(part) for part in whole.split(400)] + [recognizer.flush()] == first
+    assert len(made) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [("words", ["ab", "cd"], "write the words into a file"), ("lm", train_ngram(["ab cd"], 2), "save the model")],
+)
+def test_language_that_is_no_file_is_refused(name, value, said):
+    with pytest.raises(ConfigError, match=rf"decode\.{name} is a .*; expected the path of a file: {said}"):
+        transcriber().with_decoding(**{name: value}).search()
+
+
 @pytest.mark.parametrize(
     ("samples", "said"),
     [
@@ -161,7 +187,7 @@ def test_what_is_no_sound_is_refused_and_harms_no_stream(samples, said):
 
 def test_a_waveform_alone_and_a_state_of_something_else_are_refused():
     one = transcriber()
-    for given in (sound(), "a.wav"):
+    for given in (sound(), "a.wav", None, 5):
         with pytest.raises(DataError, match=r"expected a list of waveforms: transcriber\(\["):
             one(given)
     for state in (5, {}, {"rate": RATE}):

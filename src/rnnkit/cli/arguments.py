@@ -191,10 +191,9 @@ def with_target_path_alone(
     """
     found, others = with_target_path(request, recipe, assignments)
     if others:
-        raise ConfigError(
-            f"--set {others[0]} arrived, but the settings are those of the run; expected {TARGET_PATH}=FILE, the "
-            "targets of a file of sources"
-        )
+        search = hasattr(recipe, "decode")
+        expected = "decode.NAME=VALUE" if search else f"{TARGET_PATH}=FILE, the targets of a file of sources"
+        raise ConfigError(f"--set {others[0]} arrived, but the settings are those of the run; expected {expected}")
     return found
 
 
@@ -220,6 +219,18 @@ def with_decoding(recipe: Recipe, assignments: Sequence[str] | None) -> tuple[Re
     if chosen and not hasattr(recipe, "decode"):
         raise ConfigError(f"--set {chosen[0]} arrived, but this run is no recogniser; leave it out")
     return override(recipe, chosen) if chosen else recipe, others
+
+
+def with_decoding_alone(recipe: Recipe, assignments: Sequence[str] | None) -> Recipe:
+    """As `with_decoding`, of a verb that changes no other setting.
+
+    Raises:
+        ConfigError: as there, or another setting arrived.
+    """
+    found, others = with_decoding(recipe, assignments)
+    if others:
+        raise ConfigError(f"--set {others[0]} arrived, but the settings are those of the run; expected decode.NAME")
+    return found
 
 
 def check_once(assignments: Sequence[str], options: Sequence[str]) -> None:

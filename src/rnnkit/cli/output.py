@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shlex
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -30,6 +31,15 @@ def report(metrics: dict[str, float]) -> None:
 def complain(error: RnnkitError) -> None:
     """Print an error on stderr, in red on a terminal."""
     typer.secho(f"Error: {error}", fg=typer.colors.RED, err=True)
+
+
+def check_overwrites(out: Path, run: Path, files: Iterable[Path]) -> None:
+    """Raise ConfigError where --out names what is read: data, a file in a folder of data, or a file of the run."""
+    for file in files:
+        if out.exists() and file.exists() and (out.samefile(file) or file.resolve() in out.resolve().parents):
+            raise ConfigError(f"--out {out} is data that is read; name another file")
+    if run.resolve() in (out.resolve(), *out.resolve().parents):
+        raise ConfigError(f"--out {out} lies in the run's folder {run}; name a file elsewhere")
 
 
 def warn(message: object) -> None:

@@ -24,10 +24,10 @@ from .arguments import (
     several_files,
     shorthands,
     trained_recipe_of,
-    with_decoding,
+    with_decoding_alone,
 )
 from .misplaced import check_data, check_no_texts, check_run
-from .output import complain, plain_warnings
+from .output import check_overwrites, complain, plain_warnings
 
 Write = Callable[[Columns, Path], None]
 
@@ -76,9 +76,7 @@ def predict(
     else:
         chosen = trained_recipe_of(run, recipe)
         chosen = override(chosen, shorthands(chosen, {"--device": device})).require("predict", run)
-        chosen, others = with_decoding(chosen, set_)
-        if others:
-            raise ConfigError(f"--set {others[0]} arrived, but the settings are those of the run; expected decode.NAME")
+        chosen = with_decoding_alone(chosen, set_)
     reads_text = chosen is not None and chosen.reads_text
     if not paths and not text and not reads_text:
         raise ConfigError(f"no file arrived; name what to predict on: `rnnkit predict {run} FILE`")
@@ -233,11 +231,7 @@ def check_out(out: Path | None, run: Path, files: list[Path], others: Mapping[st
         check_suffix(out)
     elif out.is_dir():
         raise ConfigError(f"--out {out} is a folder; name a file in it")
-    for file in files:
-        if out.exists() and file.exists() and (out.samefile(file) or file.resolve() in out.resolve().parents):
-            raise ConfigError(f"--out {out} is data to predict on; name another file")
-    if run.resolve() in (out.resolve(), *out.resolve().parents):
-        raise ConfigError(f"--out {out} lies in the run's folder {run}; name a file elsewhere")
+    check_overwrites(out, run, files)
 
 
 def _told(write: Write) -> Write:

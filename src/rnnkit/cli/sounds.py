@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,7 +14,7 @@ import typer
 
 from ..errors import ConfigError, DataError, DataWarning, Place
 from . import standard_input
-from .output import INTERRUPTED, complain
+from .output import INTERRUPTED, check_overwrites, complain
 
 if TYPE_CHECKING:
     from ..tasks.speech import Transcriber, Transcript
@@ -68,10 +68,14 @@ def open_lines(out: Path | None) -> Iterator[Lines]:
         lines.close()
 
 
-def check_out(out: Path | None) -> None:
-    """Raise ConfigError where there is no folder for the file of --out."""
-    if out is not None and not out.absolute().parent.is_dir():
+def check_out(out: Path | None, runs: Iterable[Path], paths: Sequence[Path]) -> None:
+    """Raise ConfigError where there is no folder for the file of --out, or it is read: of a run, or of the paths."""
+    if out is None:
+        return
+    if not out.absolute().parent.is_dir():
         raise ConfigError(f"--out {out}: there is no folder {out.parent}; make it first")
+    for run in runs:
+        check_overwrites(out, run, paths)
 
 
 def transcribe_each(

@@ -14,7 +14,18 @@ import typer
 from ..errors import ConfigError, DataError
 from ..runs.settings import override
 from . import standard_input
-from .arguments import Device, Files, RecipeFile, Run, several_files, shorthands, trained_recipe_of
+from .arguments import (
+    Decodings,
+    Device,
+    Files,
+    RecipeFile,
+    Run,
+    check_once,
+    several_files,
+    shorthands,
+    trained_recipe_of,
+    with_decoding_alone,
+)
 from .misplaced import check_data, check_run
 from .output import INTERRUPTED, plain_warnings
 from .sounds import Lines, SoundData, check_out, open_lines, transcribe_each
@@ -26,6 +37,7 @@ if TYPE_CHECKING:
 
 _FORMATS = {"s16": 2, "f32": 4}  # bytes of a sample, little-endian
 _CHUNK = 0.1  # seconds of sound that are read at a time
+_RATES = (1000, 768_000)  # samples a second that a stream may have: fewer are kilohertz
 
 
 def transcribe(
@@ -60,9 +72,13 @@ def transcribe(
     lm: Annotated[
         str | None, typer.Option(metavar="FILE", help="A language model for the beam search: ARPA, or a run of ngram.")
     ] = None,
+    words: Annotated[
+        str | None, typer.Option(metavar="FILE", help="A list of words, one a line: the beam search writes no others.")
+    ] = None,
     hot_word: Annotated[
         list[str] | None, typer.Option(metavar="WORD", help="A word to prefer in the beam search; may be repeated.")
     ] = None,
+    set_: Decodings = None,
     device: Device = None,
     recipe: RecipeFile = None,
 ) -> None:
@@ -76,10 +92,14 @@ def transcribe(
         raise ConfigError(f"{paths[0]} and --live arrived; expected one of them: --live reads samples from a pipe")
     if not live and rate is not None:
         raise ConfigError(f"--rate {rate} is of --live; a sound file contains its own rate: leave --rate out")
+    if rate is not None and not _RATES[0] <= rate <= _RATES[1]:
+        raise ConfigError(f"--rate {rate} arrived; expected samples a second, such as 8000, 16000 or 44100")
     check_live(live, microphone, input)
+    if vad is not None and not vad.exists():
+        raise ConfigError(f"--vad {vad} does not exist; expected the folder of a run of `rnnkit train vad`")
     if format not in _FORMATS:
         raise ConfigError(f"--format {format} arrived; expected {' or '.join(_FORMATS)}")
-    check_out(out)
+    check_out(out, [run] if vad is None else [run, vad], paths)
     if not paths and not live and not standard_input.is_piped():
         raise ConfigError(
             f"no file arrived; type `rnnkit transcribe {run} FILE.wav`, or pipe samples into `rnnkit transcribe {run} "
@@ -87,11 +107,13 @@ def transcribe(
         )
     chosen = trained_recipe_of(run, recipe)
     chosen = override(chosen, shorthands(chosen, {"--device": device})).require("transcribe", run)
-    changes: dict[str, Any] = {"width": width, "lm": lm, "hot_words": tuple(hot_word) if hot_word else None}
+    chosen = with_decoding_alone(chosen, set_)
+    given = {"width": width, "lm": lm, "words": words, "hot_words": tuple(hot_word) if hot_word else None}
+    changes: dict[str, Any] = {name: one for name, one in given.items() if one is not None}
+    check_once(set_ or [], [f"decode.{name}={one}" for name, one in changes.items()])
     with plain_warnings():
-        transcriber = chosen.transcriber(run)
+        transcriber = chosen.transcriber(run).with_decoding(**changes)
         detector = _detector(vad, device)
-        transcriber = transcriber.with_decoding(**{name: one for name, one in changes.items() if one is not None})
         try:
             with open_lines(out) as lines:
                 if live and input == "list":
@@ -221,6 +243,7 @@ def _pipe(rate: int, format: str) -> Iterator[Any]:
     """Yield raw samples of standard input as they come, at most a tenth of a second at a time."""
     import numpy as np
 
+    from ..data.audio.sound_files import marked_format
     from ..data.audio.waveforms import LOUDEST
 
     size, kind = _FORMATS[format], {"s16": "<i2", "f32": "<f4"}[format]
@@ -229,7 +252,7 @@ def _pipe(rate: int, format: str) -> Iterator[Any]:
     read = getattr(stream, "read1", stream.read)  # what is there, without waiting for more
     rest, first = b"", True
     while data := read(most):
-        if first and data[:4] in (b"RIFF", b"fLaC", b"OggS"):
+        if first and marked_format(data[:64]) is not None:
             raise DataError(
                 f"{standard_input.NAME} is a sound file; expected raw samples for --live: leave --live out, or convert "
                 "it, as in `sox FILE -t raw -e signed -b 16 -c 1 -`"

@@ -53,7 +53,7 @@ def understand(
     scored = _scored(paths)
     if not paths and not standard_input.is_piped():
         raise ConfigError(f"no file arrived; type `rnnkit understand {recogniser} {intents} FILE.wav`")
-    check_out(out)
+    check_out(out, (recogniser, intents), paths)
     hears = _recipe(recogniser, "RECOGNISER", "transcribe", "speech", device)
     understands = _recipe(intents, "INTENTS", "understand", "intents", device)
     with plain_warnings():

@@ -22,6 +22,8 @@ from .ctc_text import CtcText
 from .ngram_texts import SPACE
 from .ngrams import NGramModel
 
+_REMEMBERED = 100_000  # scores of words that are not computed again: a stream may last for weeks
+
 
 class TextState(NamedTuple):
     """Where the text of a hypothesis stands.
@@ -191,6 +193,8 @@ class TextScorer:
         if word and not self.by_letters:
             found += self.beta
             if self.model is not None:
+                if len(self._expectations) > _REMEMBERED:
+                    self._expectations.clear()
                 if word not in self._expectations:
                     self._expectations[word] = self._bound(self.model, word)
                 found += self._expectations[word]
@@ -221,6 +225,8 @@ class TextScorer:
         model = self.model
         if model is None:
             return state, self.beta
+        if len(self._words) > _REMEMBERED:
+            self._words.clear()
         if word not in self._words:
             units = model.split(self.text.read(word))
             known = sum(one in model and one != UNKNOWN for one in units)

@@ -356,7 +356,7 @@ def _split(
         remedies = ["add recordings", "type --set data.validation=0 --set data.test_share=0"]
         if by == "speaker":
             remedies.insert(1, "type --set data.by=random")
-        raise DataError(error.problem, error.place, remedies) from None
+        raise DataError(error.problem, error.place, remedies, note=" ".join(clips.findings)) from None
     return dict(zip(("train", *amounts), found, strict=True))
 
 

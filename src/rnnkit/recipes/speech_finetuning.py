@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -96,7 +96,8 @@ def make_job(recipe: Speech, folder: Path, data: DataRequest, settings: FineTune
     def read() -> PreparedSpeech:
         prepared = recipe.prepare()
         assert isinstance(prepared, PreparedSpeech)
-        return prepared
+        # The speaker who was kept out is not what was learned, so he does not show what is forgotten.
+        return prepared if recipe.data.without is None else replace(prepared, tests={})
 
     def subset(rows: list[int]) -> HeldUtterances:
         return HeldUtterances([new.waveforms[row] for row in rows], [new.texts[row] for row in rows], new.rate)

@@ -5,10 +5,11 @@ Legend: T' steps, V tokens with the blank.
 
 from __future__ import annotations
 
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import DataError
+from ..errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -68,9 +69,14 @@ def decoder_settings(decoding: CTCDecoding, tokenizer: Tokenizer) -> dict[str, A
 
     Raises:
         DataError: the language model or the list of words is not there, or is none.
+        ConfigError: one of them is no path.
     """
     if decoding.greedy:
         return {"width": None, "tokenizer": tokenizer}
+    for name, file in (("lm", decoding.lm), ("words", decoding.words)):
+        if file is not None and not isinstance(file, str | PathLike):
+            what = "save the model, and name the folder" if name == "lm" else "write the words into a file, one a line"
+            raise ConfigError(f"decode.{name} is a {type(file).__name__}; expected the path of a file: {what}")
     return {
         "width": decoding.width if decoding.width > 1 else _WIDTH,
         "tokenizer": tokenizer,

@@ -124,7 +124,7 @@ class Transcriber:
         Raises:
             DataError: what arrived is no list of waveforms, or holds NaN.
         """
-        if isinstance(waveforms, Tensor | np.ndarray | str | PathLike):
+        if isinstance(waveforms, Tensor | np.ndarray | str | PathLike) or not isinstance(waveforms, Sequence):
             what = f"an array of shape {tuple(waveforms.shape)}" if hasattr(waveforms, "shape") else repr(waveforms)
             raise DataError(f"{what} arrived; expected a list of waveforms: transcriber([read_audio(path).samples])")
         waveforms = [as_samples(one) for one in waveforms]

@@ -116,7 +116,9 @@ class Recognizer:
         self._transcriber = transcriber
         self.rate = transcriber.rate if rate is None else rate
         self._endpoint = transcriber.decoding.endpoint if endpoint is None else endpoint
+        # What it has of a language model and of words is made once; an end of an utterance restarts it.
         self._search = transcriber.search()
+        self._decoder = self._search.decoder()
         # Each token ends a word, unless words are made of several.
         self._whole_words = transcriber.tokenizer.kind == "word" and transcriber.decoding.greedy
         self._features = transcriber.front.features.stream()
@@ -128,6 +130,7 @@ class Recognizer:
         self._resampler = self._make_resampler()
         self._features.reset()
         self._norm.reset()
+        self._decoder.flush()
         self._arrived = 0  # samples, at their own rate
         self._steps = 0  # of the network, from the beginning of the stream
         self._state: Any = None  # of the network
@@ -220,7 +223,6 @@ class Recognizer:
         step = self._transcriber.step_seconds
         self._reader = WordReader(self._transcriber.tokenizer, step, offset=offset * step)
         self._told = 0  # its words that were final
-        self._decoder = self._search.decoder()
         self._partial = Partial("", [], "", False, 0.0)
 
     def _take(self, frames: Tensor, *, last: bool = False) -> Partial:

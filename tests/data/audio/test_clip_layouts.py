@@ -33,6 +33,14 @@ def test_folder_around_the_labels(folder):
     assert read_clips(folder).labels == ("a", "b")
 
 
+def test_a_file_with_its_text_beside_it(folder):
+    write_noise(folder / "a.wav")
+    assert known(read_clips(folder / "a.wav")) == [("a", None, None, None)]
+    (folder / "a.lab").write_text("turn\nleft\n")
+    assert known(read_clips(folder / "a.wav")) == [("a", "turn left", None, None)]
+    assert known(read_clips(folder / "a.wav", layout="plain")) == [("a", None, None, None)]
+
+
 def test_names_of_speech_commands(folder):
     for name in (
         "up/8a28231e_nohash_0.wav",

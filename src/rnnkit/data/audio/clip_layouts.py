@@ -34,6 +34,9 @@ def find_entries(path: Path, layout: str, columns: Columns) -> tuple[str, Iterab
             return find_entries(unpack(path, "audio"), layout, columns)
         if name.endswith(TABLES):
             return "table", read_table(path, columns)
+        beside = [path.with_suffix(suffix) for suffix in _TRANSCRIPTS if path.with_suffix(suffix).is_file()]
+        if beside and layout in ("auto", "transcripts"):
+            return "transcripts", [Entry(path, _whole_text(beside[0]), id=path.stem)]
         return "plain", [Entry(path, id=path.stem)]
     files = _sound_files(path)
     if layout == "auto":

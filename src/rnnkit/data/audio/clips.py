@@ -179,7 +179,8 @@ def read_clips(
       (``8a28231e_nohash_0.wav``) name the speaker.
     - "digits": names as in the free spoken digits, ``7_jackson_32.wav``: label, speaker and number.
     - "transcripts": a text file for each sound file, ``a.wav`` and ``a.txt`` (or ``a.lab``), beside it or in another
-      folder. Of several folders each is a speaker, unless one has a name such as ``train``.
+      folder; of a single sound file beside it. Of several folders each is a speaker, unless one has a name such as
+      ``train``.
     - "table": a CSV or TSV file, JSON lines or a JSON array, with columns for the path (relative to the table, or
       to a folder beside it) and the text or the label, and maybe the speaker, the start and the end in seconds. A
       folder with sound files and one table is read by the table. A table without a header has the path first and the

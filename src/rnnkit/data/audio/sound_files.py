@@ -220,8 +220,13 @@ _MARKS = (
 )
 
 
-def _format_of(head: bytes) -> str | None:
-    """Return the format of a file by its first bytes; None: no sound that is known."""
+def marked_format(head: bytes) -> str | None:
+    """Return the format that the first bytes of a file name, 12 or more; None: they name none.
+
+    Example:
+        >>> marked_format(b"fLaC" + bytes(8)), marked_format(bytes(12))
+        ('FLAC', None)
+    """
     if head[:4] in (b"RIFF", b"RIFX", b"RF64") and head[8:12] == b"WAVE":
         return "WAV"
     if head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
@@ -229,11 +234,17 @@ def _format_of(head: bytes) -> str | None:
     for mark, name in _MARKS:
         if head.startswith(mark):
             return name
+    return "MP3" if head.startswith(b"ID3") else None
+
+
+def _format_of(head: bytes) -> str | None:
+    """Return the format of a file by its first bytes; None: no sound that is known."""
+    marked = marked_format(head)
     # A frame of MPEG begins with eleven ones; then follow a version, a layer and a bit rate that exist.
     frame = len(head) > 3 and head[0] == 0xFF and head[1] & 0xE6 == 0xE2 and head[1] & 0x18 != 8
-    if head.startswith(b"ID3") or (frame and head[2] & 0xF0 != 0xF0 and head[2] & 0x0C != 0x0C):
+    if marked is None and frame and head[2] & 0xF0 != 0xF0 and head[2] & 0x0C != 0x0C:
         return "MP3"
-    return None
+    return marked
 
 
 _OTHERS = (
