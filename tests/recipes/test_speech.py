@@ -333,6 +333,8 @@ def test_what_is_wrong_with_recordings_is_told(tmp_path):
         ("model.strides=0,2", "model.kernel_sizes=9,7 and model.strides=0,2 arrived"),
         ("model.strides=1,1,1", "expected one of each for every convolution"),
         ("decode.lm=nowhere.arpa", "nowhere.arpa: there is no such file"),
+        ("features.kind=mfcc features.bands=12", "expected at least as many bands"),
+        ("features.rate=16", "features.rate=16 arrived; expected samples a second"),
         ("model.head=attention decode.lm=nowhere.arpa", "leave it out, or train with model.head=ctc"),
         ("data.validation=0 fit.early_stopping=2", "add --set data.validation=0.1"),
         ("data.tokens=bpe data.vocabulary=3", "data.vocabulary=3 arrived"),

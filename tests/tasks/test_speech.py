@@ -15,6 +15,7 @@ from rnnkit.data.audio import FeatureNorm, Features, FeatureSettings, resample
 from rnnkit.errors import ConfigError, DataError
 from rnnkit.generation import train_ngram
 from rnnkit.serialization import json_text
+from rnnkit.tasks.ctc_search import open_language_model
 from rnnkit.tasks.recognition_scores import mistakes_of
 from rnnkit.tasks.speech import Transcriber
 from rnnkit.tasks.speech_batches import HeldUtterances, SpeechBatches, SpeechFront
@@ -153,6 +154,19 @@ def test_what_a_search_has_of_words_is_made_once_a_stream(tmp_path, monkeypatch)
     recognizer.reset()  # nothing of the sound before is left
     assert [recognizer.push(part) for part in whole.split(400)] + [recognizer.flush()] == first
     assert len(made) == 1
+
+
+def test_the_folder_of_a_language_model_says_how_texts_are_cut(tmp_path):
+    train_ngram(["A B", "B A"], 2, lowercase=True).save(tmp_path)
+    model = open_language_model(str(tmp_path))
+    assert (model.unit, model.split("A b")) == ("word", ["a", "b"])
+    (tmp_path / "ngram.json").unlink()
+    assert open_language_model(str(tmp_path)).unit == "char"  # each word of the file has one letter
+    (tmp_path / "ngram.arpa.gz").rename(tmp_path / "other.arpa.gz")
+    assert open_language_model(str(tmp_path)).order == 2
+    (tmp_path / "other.arpa.gz").unlink()
+    with pytest.raises(DataError, match="holds no language model; expected an ARPA file, or a run of"):
+        open_language_model(str(tmp_path))
 
 
 @pytest.mark.parametrize(

@@ -100,15 +100,14 @@ def open_language_model(path: str) -> NGramModel:
     Raises:
         DataError: there is none.
     """
-    from ..generation import read_arpa
+    from ..generation.ngrams import FILE, NGramModel
 
     place = Path(path)
-    if place.is_dir():
-        found = sorted(place.glob("*.arpa*"))
-        if not found:
-            raise DataError(f"{path} holds no language model; expected an ARPA file, or a run of `rnnkit train ngram`")
-        place = found[0]
-    return read_arpa(place)
+    found = sorted(place.glob("*.arpa*")) if place.is_dir() else [place]
+    if not found:
+        raise DataError(f"{path} holds no language model; expected an ARPA file, or a run of `rnnkit train ngram`")
+    # The folder of a run says how texts are cut, and whether in small letters.
+    return NGramModel.open(place if (place / FILE).is_file() else found[0])
 
 
 def read_words(path: str) -> list[str]:

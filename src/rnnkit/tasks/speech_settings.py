@@ -10,6 +10,9 @@ from .decoding_settings import CTCDecoding
 from .ranges import Count, NotNegative, Positive, Range, Settings, Share, WholeNumber
 from .settings import Average, AveragedSettings, Cell, NetworkSettings
 
+_LOWEST = 1000  # samples a second; fewer are kilohertz
+_COEFFICIENTS = 13  # of MFCC, as FeatureSettings.ceps
+
 
 @dataclass(frozen=True)
 class FrameFeatures(Settings):
@@ -30,6 +33,16 @@ class FrameFeatures(Settings):
     bands: Count | None = None
     window_ms: Positive = 25.0
     hop_ms: Positive = 10.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.rate is not None and self.rate < _LOWEST:
+            raise ConfigError(f"features.rate={self.rate} arrived; expected samples a second, such as 8000 or 16000")
+        if self.kind == "mfcc" and self.bands is not None and self.bands < _COEFFICIENTS:
+            raise ConfigError(
+                f"features.bands={self.bands} arrived with features.kind=mfcc, which makes {_COEFFICIENTS} "
+                "coefficients of them; expected at least as many bands"
+            )
 
     def arguments(self, rate: int) -> dict[str, Any]:
         """Return the arguments of ``FeatureSettings``.
