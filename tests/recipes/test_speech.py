@@ -1,6 +1,7 @@
 """The recipe for speech and what is done with its runs, on made sound: tones as words."""
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -313,10 +314,19 @@ def test_what_is_wrong_with_recordings_is_told(tmp_path):
     (folder / "001.txt").write_text("...")
     recipe = open_recipe("speech")
     data = SpeechData(path=str(folder), tokens="word", validation=0, test_share=0)
+    write_wav(folder / "silent.wav", torch.zeros(8000), RATE)
+    (folder / "silent.txt").write_text("low")
+    write_wav(folder / "loud.wav", (sentence("mid") * 20).clamp(-1, 1), RATE)
+    (folder / "loud.txt").write_text("mid")
+    (folder / "twice.wav").write_bytes((folder / "002.wav").read_bytes())
+    (folder / "twice.txt").write_text("high high high")
     prepared = replace(recipe, data=data, decode=replace(recipe.decode, tail=0.0)).prepare()
     told = " ".join(prepared.findings())
     assert "train: 1 recording with a transcript without a word is left out: 001." in told
     assert "train: 1 recording too short for the transcript is left out: short." in told
+    assert re.search(r"train: 2 of 15 clips are silent: .*silent", told)
+    assert re.search(r"train: 1 of 15 clips is clipped: loud \(\d+% of its samples\)", told)
+    assert "train: 1 sound has different transcripts or labels: 002 = twice." in told
     few = tmp_path / "few.csv"
     few.write_text(f"path,text\n{folder / '000.wav'},low\n{folder / 'gone.wav'},mid\n")
     with pytest.raises(DataError, match=r"1 clip arrived; .*1 of 2 clips cannot be read, .*gone.wav"):

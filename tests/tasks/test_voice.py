@@ -89,6 +89,9 @@ def test_a_stream_goes_on_from_its_state_at_another_rate(detector):
     assert begun + rest == begun + first.push(samples[15000:]) + first.flush()
     with pytest.raises(ConfigError, match="rate=11025"):
         detector.stream().load_state_dict(state)
+    for wrong in (5, {}, {"rate": RATE}):
+        with pytest.raises(DataError, match="expected the state of a stream of a detector"):
+            detector.stream().load_state_dict(wrong)
 
 
 def test_blocks_and_sounds_of_a_moment(detector):

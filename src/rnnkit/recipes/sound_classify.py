@@ -20,7 +20,7 @@ from rnnkit.recipes.base import Columns, DataRequest, Predictor, PreparedRun, no
 from rnnkit.recipes.labelled_sounds import LabelledClips, labelled, with_voices, without_long, without_speaker
 from rnnkit.recipes.prepared_parts import PreparedParts
 from rnnkit.recipes.sound_run import SoundRecipe
-from rnnkit.recipes.speech_data import ClipData, divide_clips
+from rnnkit.recipes.speech_data import ClipData, divide_clips, heard_in
 from rnnkit.recipes.speech_sound import augmentations, make_front, make_layers
 from rnnkit.runs import data_digests
 from rnnkit.tasks.ranges import Count, Positive, Seed, Share, WholeNumber
@@ -90,13 +90,15 @@ class SoundClassify(SoundRecipe):
         classes = tuple(sorted(set(train.texts)))
         if len(classes) < 2:
             raise DataError(f"{self.data.path}: all recordings are of the class {classes[0]!r}; expected two or more")
-        findings, held, division = [*parts.findings, *long], {}, parts.division
+        findings = [*parts.findings, *long, *heard_in("train", learned, train.waveforms)]
+        held, division = {}, parts.division
         if isinstance(self.data, LabelledClips) and self.data.voices:
             train = with_voices(train, classes, self.data.voices)
             division += f"; {self.data.voices} voices of espeak-ng say each class, to learn from alone"
         for name, clips in (("validation", parts.validation), ("test", parts.test)):
             if clips is not None:
                 held[name] = labelled(clips, rate, known=classes)
+                findings += heard_in(name, clips, held[name].waveforms)
         if self.fit.early_stopping is not None and "validation" not in held:
             raise ConfigError("fit.early_stopping needs recordings to judge by; add --set data.validation=0.1")
         if self.features.norm == "speaker":

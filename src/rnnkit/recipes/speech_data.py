@@ -17,6 +17,8 @@ from rnnkit.runs import data_digests
 from rnnkit.tasks.ranges import Count, NotNegative, Positive, Seed, Settings
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from rnnkit.data.audio.clips import ClipSet
     from rnnkit.data.text.tokenizer import Tokenizer
     from rnnkit.tasks.speech_batches import HeldUtterances
@@ -286,7 +288,21 @@ def speak(clips: ClipSet, data: SpeechData, rate: int, *, part: str = "", longes
         )
     chosen = clips.subset(kept)
     waveforms = [chosen.waveform(index, rate).samples for index in range(len(chosen))]
+    findings += heard_in(part, chosen, waveforms)
     return Spoken(chosen, HeldUtterances(waveforms, [str(texts[index]) for index in kept], rate), findings)
+
+
+def heard_in(part: str, clips: ClipSet, waveforms: Sequence[Tensor]) -> list[str]:
+    """Return sentences about recordings that are silent, faint or clipped, and about equal ones of different texts.
+
+    Args:
+        part: for sentences.
+        clips: the recordings.
+        waveforms: the samples of each.
+    """
+    from rnnkit.data.audio.clip_findings import sound_findings
+
+    return [f"{part}: " * bool(part) + one for one in sound_findings(clips, waveforms)]
 
 
 def left_out(part: str, names: Sequence[str], what: str) -> list[str]:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..data.audio.resampling import Resampler
-from ..errors import ConfigError, check_number, check_whole
+from ..errors import ConfigError, DataError, check_number, check_whole
 from ..layers.modes import mode
 from .speech_stream import as_samples
 from .voice_settings import Segmenting
@@ -300,8 +300,10 @@ class VoiceStream:
         """Continue where another stream of the same detector stood.
 
         Raises:
-            ConfigError: that stream took another rate.
+            ConfigError: that stream took another rate. DataError: it is not the state of a stream.
         """
+        if not isinstance(state, Mapping) or not self.state_dict().keys() <= state.keys():
+            raise DataError("expected the state of a stream of a detector, which stream.state_dict() returns")
         if state["rate"] != self.rate:
             raise ConfigError(
                 f"the state of a stream of {state['rate']} samples a second arrived; this one takes {self.rate}: type "

@@ -109,6 +109,9 @@ def test_nothing_is_left_of_a_making_that_fails(tmp_path):
     with pytest.raises(DataError, match="no sound"):
         make_commands(tmp_path / "made", CommandSettings(**SMALL), synthesize=fail)
     assert list(tmp_path.iterdir()) == []
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataError, match=r"made cannot be made \(.*\); name another folder"):
+        make_commands(tmp_path / "file" / "made", CommandSettings(**SMALL), synthesize=fail)
 
 
 def test_a_variant_in_both_parts_is_refused():

@@ -186,8 +186,11 @@ def _with_known_voices(settings: CommandSettings) -> CommandSettings:
 @contextmanager
 def _made_whole(target: Path) -> Iterator[Path]:
     """Give a folder that becomes `target` when the block is over, and is deleted when it fails."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(dir=target.parent, prefix="partial-"))
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(dir=target.parent, prefix="partial-"))
+    except OSError as error:
+        raise DataError(f"{target} cannot be made ({error.strerror}); name another folder") from error
     try:
         yield partial
         if target.is_dir() and not any(target.iterdir()):
