@@ -83,7 +83,7 @@ def test_findings_of_samples(folder):
         "1 of 8 clips has an offset: offset (a mean of +0.30).",
         "1 of 8 clips is silent: silent.",
         "2 clips have the same sound as another one: again = good. Keep them in one part of a split, or remove them.",
-        "1 such sound has different transcripts or labels: again = good.",
+        "1 sound has different transcripts or labels: again = good.",
     ]
     assert clip_findings(read_clips(folder / "good.wav")) == []
     assert len(clip_findings(read_clips(folder / "a.csv"), most=2)) <= 2
