@@ -65,6 +65,8 @@ def two_processes(folder):
     counting = together.Reductions()
     begun = train(folder, "by two", whole=False)
     messages = counting.count
+    with pytest.raises(ConfigError, match="exchanged gradients as they are, and these .*=fp16; leave --exchange out"):
+        train(folder, "by two", whole=True, exchange="fp16")
     ended = train(folder, "by one", whole=True, exchange="bf16")  # one process exchanged nothing
     found = {"by two": begun, "by one": ended, "messages": messages}
     (Path(folder) / f"{os.environ['RANK']}.json").write_text(json.dumps(found))

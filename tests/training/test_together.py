@@ -10,6 +10,7 @@ import torch
 
 from rnnkit.errors import ConfigError
 from rnnkit.training import Exchange
+from rnnkit.training.resuming.checkpoint import other_exchange
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +84,17 @@ def test_local_steps_send_a_third_of_three_tensors(trained):
     """Weights and two averages of Adam after each third step, and at the end of an epoch of 15 steps."""
     found = trained[1]["exchanges"]
     assert found["local_steps=3"]["bytes"] == pytest.approx(found[""]["bytes"], rel=0.03)
+
+
+@pytest.mark.parametrize("text", ["", "fp16", "powersgd,rank=4,start=5", "local_steps=8,local_start=100"])
+def test_an_exchange_is_written_as_it_is_read(text):
+    assert str(Exchange.parse(text)) == text
+
+
+def test_an_exchange_that_a_run_did_not_begin_with_is_answered_with_what_to_type(tmp_path):
+    error = other_exchange(tmp_path, Exchange("powersgd", rank=4), Exchange())
+    assert "exchanged RNNKIT_EXCHANGE=powersgd,rank=4, and these would exchange gradients as they are" in str(error)
+    assert "; add --exchange powersgd,rank=4 (in Python exchange=Exchange.parse('powersgd,rank=4'))" in str(error)
 
 
 def test_settings_of_an_exchange():

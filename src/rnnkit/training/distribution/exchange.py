@@ -50,6 +50,8 @@ class Exchange:
         Exchange(compress='powersgd', rank=4, start=10, local_steps=1, local_start=0)
         >>> Exchange.parse("local_steps=8").local
         True
+        >>> str(Exchange("powersgd", rank=4))
+        'powersgd,rank=4'
     """
 
     compress: Compress | None = None
@@ -70,6 +72,11 @@ class Exchange:
                 f"compress={self.compress!r} and local_steps={self.local_steps} arrived; local steps send no "
                 "gradients: pass one of them"
             )
+
+    def __str__(self) -> str:
+        """Return the text that `parse` reads."""
+        changed = [f"{one.name}={value}" for one in fields(self) if (value := getattr(self, one.name)) != one.default]
+        return ",".join(changed).removeprefix("compress=")
 
     @property
     def local(self) -> bool:

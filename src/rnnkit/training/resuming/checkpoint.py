@@ -25,6 +25,7 @@ from ...serialization import (
     remove_leftovers,
 )
 from ...types import Batch
+from ..distribution.exchange import EXCHANGE, Exchange
 from ..distribution.group import from_all_processes
 from ..history import History, Row
 from ..watching.callbacks import Callback
@@ -267,9 +268,7 @@ class Checkpoints(Callback):
             )
         if was != self.world:
             before, now = of_any_number(before), of_any_number(now)
-        if 1 in (was, self.world):  # one process exchanges nothing, whatever others did or will do
-            for one in (before, now):
-                one.pop("exchange", None)
+        exchanged = [Exchange(**one.pop("exchange", {})) for one in (before, now)]
         other = differences(before, now)
         if other:
             shown = "\n  ".join(other[:8] + [f"… and {len(other) - 8} more"] * (len(other) > 8))
@@ -279,6 +278,8 @@ class Checkpoints(Callback):
             )
             error.of_data = any(before.get(part) != now.get(part) for part in ("data", "validation"))
             raise error
+        if exchanged[0] != exchanged[1] and 1 not in (was, self.world):  # one process exchanges nothing
+            raise other_exchange(self.file, *exchanged)
 
     def repair(self) -> None:
         """Write the model again if it is missing, or not that of the state, where the state has its weights.
@@ -348,6 +349,16 @@ class Checkpoints(Callback):
         if position.batch:
             return f"of step {position.step} (in epoch {position.epoch})"
         return f"of step {position.step} (epoch {position.epoch - 1})" if position.step else "from before the training"
+
+
+def other_exchange(file: Path, before: Exchange, now: Exchange) -> OtherRunError:
+    """Return the error about processes that exchange something else than those that wrote a state."""
+    was, wanted = (f"{EXCHANGE}={one}" if str(one) else "gradients as they are" for one in (before, now))
+    advice = f"add --exchange {before} (in Python exchange=Exchange.parse({str(before)!r}))"
+    if not str(before):
+        advice = f"leave --exchange out (in Python exchange=), and unset {EXCHANGE}"
+    problem = f"{file} is the state of processes that exchanged {was}, and these would exchange {wanted}"
+    return OtherRunError(problem, remedy=f"{advice}, or begin anew in another folder")
 
 
 def check_every(every: int | timedelta | None) -> None:
