@@ -117,19 +117,22 @@ class ConfigError(RnnkitError, ValueError):
     parts: tuple[str | Setting, ...] = ()
 
     @classmethod
-    def of(cls, argument: str, value: Any, expected: str) -> ConfigError:
+    def of(
+        cls, argument: str, value: Any, expected: str, remedy: Remedy | Iterable[Remedy | str] | None = None
+    ) -> ConfigError:
         """Return the error about a value that is refused.
 
         Args:
             argument: the setting's name.
             value: what arrived.
             expected: how the message continues after "arrived": "expected …" or "did you mean …?".
+            remedy: what to type instead, or several.
 
         Example:
             >>> ConfigError.of("fit.lr", -1, "expected a number of at least 0")
             ConfigError('fit.lr=-1 arrived; expected a number of at least 0')
         """
-        error = cls(f"{argument}={value!r} arrived; {expected}")
+        error = cls(f"{argument}={value!r} arrived; {expected}", remedy=remedy)
         error.problem, error.argument, error.value = expected, argument, value
         return error
 
@@ -158,7 +161,7 @@ class ConfigError(RnnkitError, ValueError):
 
     def renamed(self, argument: str) -> ConfigError:
         """Return the same error about a setting that is called otherwise elsewhere."""
-        return type(self).of(argument, self.value, self.problem)
+        return type(self).of(argument, self.value, self.problem, self.remedies)
 
 
 class BackendError(RnnkitError, RuntimeError):

@@ -6,7 +6,7 @@ import pytest
 from commands import call
 from shard_folders import counted_shards, write_lines
 
-from rnnkit.data.shards import making, processes
+from rnnkit.data.shards import ShardSet, making, processes
 
 
 def test_make_inspect_verify(tmp_path, monkeypatch):
@@ -65,6 +65,17 @@ def test_an_interrupted_making_tells_the_whole_command_that_goes_on(tmp_path, mo
     assert (tmp_path / "out" / "shard-00000.parquet").stat().st_mtime_ns == first
 
 
+def test_a_vocabulary_of_frequent_words_in_small_letters(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.txt").write_text("The fox\nthe Dog\nFOX\n")
+    words = ["--unit", "line", "--tokens", "word", "--lowercase", "--minimum-count", 2]
+    assert call("shards", "make", "a.txt", "--out", "out", "--processes", 1, *words).exit_code == 0
+    found = ShardSet.open("out")
+    assert sorted(found.tokenizer().tokens[4:]) == ["fox", "the"]
+    assert found.tokenizer().decode(next(iter(found))["tokens"]) == "the fox"
+    assert found.manifest.made["settings"]["minimum_count"] == 2
+
+
 def test_the_same_folder_takes_what_an_error_told_to_type(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.txt").write_bytes("déjà vu".encode("latin-1"))
@@ -80,7 +91,10 @@ def test_the_same_folder_takes_what_an_error_told_to_type(tmp_path, monkeypatch)
         (["make", "none.txt", "--out", "out"], "none.txt: there is no such file"),
         (["make", "a.jsonl", "--out", "out", "--shard-size", "big"], "--shard-size big arrived; expected a size"),
         (["make", "a.jsonl", "--out", "out", "--tokens", "letters"], "--tokens letters arrived; expected one of"),
-        (["make", "a.jsonl", "--out", "out", "--size", "9"], "--size 9 arrived"),
+        (["make", "a.jsonl", "--out", "out", "--size", "9"], "--size 9 arrived; it is of a tokenizer that is made"),
+        (["make", "a.jsonl", "--out", "out", "--lowercase"], "--lowercase arrived; it is of a tokenizer that is made"),
+        (["make", "a.jsonl", "--out", "out", "--minimum-count", "2"], "; type --tokens word"),
+        (["make", "a.jsonl", "--out", "o", "--tokens", "word", "--minimum-count", "99"], "type --minimum-count 1"),
         (["make", "a.jsonl", "--out", "full"], "is not empty"),
         (["make", "a.jsonl", "--out", "out", "--processes", "0"], "--processes 0 arrived; expected a whole number"),
         (["make", "a.csv", "--out", "out", "--field", "²"], "'²'"),

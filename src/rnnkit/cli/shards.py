@@ -24,10 +24,16 @@ app = typer.Typer(
 _UNITS = {"": 1, "B": 1, "KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30}
 # Arguments of `make_shards` that are options here.
 _OPTIONS = (
-    "kind", "tokens", "vocabulary_size", "tokenizer", "separators", "field", "unit", "format", "encoding", "delimiter",
-    "header", "quotes", "empty", "processes", "shard_bytes", "level", "overwrite", "target_column", "targets",
+    "kind", "tokens", "vocabulary_size", "minimum_count", "lowercase", "tokenizer", "separators", "field", "unit",
+    "format", "encoding", "delimiter", "header", "quotes", "empty", "processes", "shard_bytes", "level", "overwrite",
+    "target_column", "targets",
 )  # fmt: skip
-_NAMES = {"vocabulary_size": "size", "shard_bytes": "shard-size", "target_column": "label", "out": "out"}
+_NAMES = {
+    "vocabulary_size": "size",
+    "minimum_count": "minimum-count",
+    "shard_bytes": "shard-size",
+    "target_column": "label",
+}
 
 Address = Annotated[str, typer.Argument(help="A folder of shards, a .parquet file, or an address such as s3://...")]
 
@@ -36,7 +42,7 @@ class _Words(Options):
     """How errors name the options of `shards make`."""
 
     def assignment(self, argument: str, value: Any) -> str:
-        if argument in ("overwrite", "separators", "header", "quotes") and isinstance(value, bool):
+        if argument in ("overwrite", "separators", "header", "quotes", "lowercase") and isinstance(value, bool):
             return f"--{'' if value else 'no-'}{argument}"
         if argument == "targets" and value is None:
             return "--unlabelled"
@@ -56,6 +62,12 @@ def make(
         typer.Option(help="Make a tokenizer of the texts and write tokens: char, byte, word, bpe or unigram."),
     ] = None,
     size: Annotated[int | None, typer.Option(help="Of that tokenizer: the largest number of tokens.")] = None,
+    minimum_count: Annotated[
+        int | None, typer.Option(help="Of that tokenizer: how often a character or word must occur to be a token.")
+    ] = None,
+    lowercase: Annotated[
+        bool, typer.Option("--lowercase", help="Of that tokenizer: write texts in small letters first.")
+    ] = False,
     tokenizer: Annotated[
         Path | None,
         typer.Option(help="Write tokens by this tokenizer, a .json of rnnkit or a .model of sentencepiece."),
@@ -107,6 +119,8 @@ def make(
                 kind=kind,  # type: ignore[arg-type]
                 tokens=tokens,  # type: ignore[arg-type]
                 vocabulary_size=size,
+                minimum_count=minimum_count,
+                lowercase=lowercase,
                 tokenizer=tokenizer,
                 separators=separators,
                 field=int(field) if field is not None and field.isdecimal() else field,

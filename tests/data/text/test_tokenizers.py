@@ -237,7 +237,7 @@ def test_arguments_of_the_wrong_kind():
         train_tokenizer("char", ["a"], normalization="nfc")
     with pytest.raises(DataError, match="no text arrived; expected at least one"):
         train_tokenizer("char", [])
-    with pytest.raises(DataError, match="nothing in the texts occurs 9 times; type a smaller minimum_count="):
+    with pytest.raises(DataError, match="nothing in the texts occurs 9 times; type minimum_count=1"):
         train_tokenizer("word", ["a b"], minimum_count=9)
     with pytest.raises(DataError, match="text 2: a int arrived; expected a text"):
         train_tokenizer("char", ["a", 5])

@@ -67,6 +67,8 @@ def make_shards(
     kind: Literal["text", "series", "audio"] | None = None,
     tokens: Literal["char", "byte", "word", "bpe", "unigram"] | None = None,
     vocabulary_size: int | None = None,
+    minimum_count: int | None = None,
+    lowercase: bool = False,
     tokenizer: Tokenizer | str | os.PathLike[str] | None = None,
     separators: bool = True,
     field: str | int | None = None,
@@ -111,7 +113,7 @@ def make_shards(
         out: the folder of the shards: new, empty, or that of an interrupted making.
         kind: what the rows are. None: recordings of sound files, else texts.
         tokens: makes a tokenizer of all texts, as `train_tokenizer` does, and writes tokens.
-        vocabulary_size: of that tokenizer.
+        vocabulary_size, minimum_count, lowercase: of that tokenizer, see `train_tokenizer`.
         tokenizer: one that is there already, or its file; writes tokens.
         separators: whether the token `end` follows each text.
         field, unit, format, encoding, delimiter, header, quotes, empty: of texts, see `read_texts`.
@@ -141,7 +143,9 @@ def make_shards(
         "field": field, "unit": unit, "encoding": encoding, "delimiter": delimiter, "header": header,
         "quotes": quotes, "empty": None if empty == "error" else empty,
     }  # fmt: skip
-    _check(kind, tokens, vocabulary_size, tokenizer, processes, shard_bytes, level, unit, format, given)
+    asked = {"vocabulary_size": vocabulary_size, "minimum_count": minimum_count, "lowercase": lowercase or None}
+    vocabulary = {name: one for name, one in asked.items() if one is not None}
+    _check(kind, tokens, vocabulary, tokenizer, processes, shard_bytes, level, unit, format, given)
     folder = Path(out)
     if is_address(out):
         raise ConfigError.of("out", str(out), "expected a folder of this machine: copy the shards when they are made")
@@ -164,7 +168,7 @@ def make_shards(
     options = dict(reading or {}) if kind == "series" else {name: one for name, one in given.items() if one is not None}
     how = Reading(kind, found, format if format not in ("parquet", "tar") else None, options, len(files) > 1)
     settings = {
-        "kind": kind, "tokens": tokens, "vocabulary_size": vocabulary_size, "separators": separators,
+        "kind": kind, "tokens": tokens, "vocabulary_size": None, **vocabulary, "separators": separators,
         "reading": {**options, **({"format": format} if format else {})}, "shard_bytes": shard_bytes, "level": level,
         "tokenizer": _named(tokenizer),
     }  # fmt: skip
@@ -172,7 +176,7 @@ def make_shards(
     begun = time.monotonic()
     if (done := _begin(folder, digest, overwrite)) is not None:
         return done
-    chosen = _tokenizer(folder, files, how, tokens, vocabulary_size, tokenizer, separators)
+    chosen = _tokenizer(folder, files, how, tokens, vocabulary, tokenizer, separators)
     layout = _layout(how, portions, chosen, level)
     job = Job(folder, how, layout, tuple(portions), chosen is not None, separators, 2 * shard_bytes)
     from .processes import run
@@ -262,8 +266,8 @@ def _fitted(row: dict[str, Any], layout: Layout, portion: Portion) -> dict[str, 
 
 
 def _check(
-    kind: Any, tokens: Any, size: Any, tokenizer: Any, processes: Any, shard_bytes: Any, level: Any, unit: Any,
-    format: Any, given: dict[str, Any],
+    kind: Any, tokens: Any, vocabulary: dict[str, Any], tokenizer: Any, processes: Any, shard_bytes: Any, level: Any,
+    unit: Any, format: Any, given: dict[str, Any],
 ) -> None:  # fmt: skip
     check_choice(kind, "kind", ("text", "series", "audio", None))
     check_choice(tokens, "tokens", (*TOKENIZERS, None))
@@ -275,8 +279,9 @@ def _check(
         raise ConfigError.of("level", level, "expected a whole number from 1 to 22")
     if tokens is not None and tokenizer is not None:
         raise ConfigError(f"tokens={tokens!r} and a tokenizer arrived; expected one of them")
-    if size is not None and tokens is None:
-        raise ConfigError.of("vocabulary_size", size, "it is of a tokenizer that is made: add tokens='bpe'")
+    if tokens is None:
+        for name, value in vocabulary.items():
+            raise ConfigError.of(name, value, "it is of a tokenizer that is made", Remedy("tokens", "word"))
     check_choice(format, "format", ("txt", "jsonl", "json", "csv", "tsv", "parquet", "tar", None))
     reading = {name: one for name, one in given.items() if name not in ("field", "unit")}
     check_reading(**{**reading, "empty": reading["empty"] or "error"})
@@ -355,7 +360,7 @@ def _remove(folder: Path) -> bool:
 
 
 def _tokenizer(
-    folder: Path, files: list[Path], reading: Reading, tokens: Any, size: Any, given: Any, separators: bool
+    folder: Path, files: list[Path], reading: Reading, tokens: Any, vocabulary: Any, given: Any, separators: bool
 ) -> Tokenizer | None:
     """The tokenizer that was given, or that is made of the texts; it is stored with what is being made."""
     if tokens is None and given is None:
@@ -368,7 +373,8 @@ def _tokenizer(
     else:
         from ..text.train import train_tokenizer
 
-        found = train_tokenizer(tokens, _all_texts(files, reading), size=size)
+        known = {"size" if name == "vocabulary_size" else name: one for name, one in vocabulary.items()}
+        found = train_tokenizer(tokens, _all_texts(files, reading), **known)
     if separators and found.end is None:
         problem = "the tokenizer has no token that ends a text"
         raise ConfigError(problem, remedy=Remedy("separators", False, "to put nothing between texts"))

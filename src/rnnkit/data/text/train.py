@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...errors import ConfigError, DataError, check_choice, check_whole
+from ...errors import ConfigError, DataError, Remedy, check_choice, check_whole
 from .texts import Texts, TextSource, as_texts
 from .tokenizer import Preparation, Tokenizer, check_text
 
@@ -75,7 +75,7 @@ def train_tokenizer(
     if not read.count:
         raise DataError("no text arrived; expected at least one")
     if kind in ("char", "word") and len(trained) < _LEAST:
-        raise DataError(f"nothing in the texts occurs {minimum_count} times", remedy="type a smaller minimum_count=")
+        raise DataError(f"nothing in the texts occurs {minimum_count} times", remedy=Remedy("minimum_count", 1))
     return trained
 
 
