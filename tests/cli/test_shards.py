@@ -2,11 +2,17 @@
 
 import json
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from commands import call
 from shard_folders import counted_shards, write_lines
 
 from rnnkit.data.shards import ShardSet, making, processes
+
+
+def write_column(path, texts):
+    pq.write_table(pa.table({"text": pa.array(texts, pa.string())}), path)
 
 
 def test_make_inspect_verify(tmp_path, monkeypatch):
@@ -28,6 +34,13 @@ def test_make_inspect_verify(tmp_path, monkeypatch):
     assert damaged.exit_code == 1
     assert "shard-00000.parquet: has the SHA-256" in damaged.stderr
     assert "1 of 1 shards are damaged" in damaged.stderr
+    raw[100] ^= 1
+    shard.write_bytes(raw)
+    (tmp_path / "out" / "tokenizer.json").unlink()
+    without = call("shards", "verify", "out")
+    assert without.exit_code == 1
+    assert "tokenizer.json: there is no such file" in without.stderr
+    assert "The shards are whole, their tokenizer is not; copy" in without.stderr
 
 
 @pytest.mark.parametrize("whole", [0, 1])
@@ -88,7 +101,7 @@ def test_the_same_folder_takes_what_an_error_told_to_type(tmp_path, monkeypatch)
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["make", "none.txt", "--out", "out"], "none.txt: there is no such file"),
+        (["make", "nowhere.txt", "--out", "out"], "nowhere.txt: there is no such file"),
         (["make", "a.jsonl", "--out", "out", "--shard-size", "big"], "--shard-size big arrived; expected a size"),
         (["make", "a.jsonl", "--out", "out", "--tokens", "letters"], "--tokens letters arrived; expected one of"),
         (["make", "a.jsonl", "--out", "out", "--size", "9"], "--size 9 arrived; it is of a tokenizer that is made"),
@@ -98,6 +111,8 @@ def test_the_same_folder_takes_what_an_error_told_to_type(tmp_path, monkeypatch)
         (["make", "a.jsonl", "--out", "full"], "is not empty"),
         (["make", "a.jsonl", "--out", "out", "--processes", "0"], "--processes 0 arrived; expected a whole number"),
         (["make", "a.csv", "--out", "out", "--field", "²"], "'²'"),
+        (["make", "a.parquet", "--out", "out", "--field", "x"], "--field x arrived; a.parquet has no such column"),
+        (["make", "none.parquet", "--out", "out"], "none.parquet: the source holds no rows"),
         (["make", "a.jsonl", "--out", "out", "--label", "x"], "add --kind series"),
         (["make", "a.csv", "--out", "out", "--kind", "series", "--processes", "1"], "or --unlabelled if there is none"),
         (["make", "a.jsonl", "--out", "made", "--level", "3"], "or type --overwrite to remove them"),
@@ -116,6 +131,8 @@ def test_mistakes_are_answered_with_what_to_type(tmp_path, monkeypatch, words, s
     write_lines("a.jsonl", 3)
     (tmp_path / "a.odd").write_text("x")
     (tmp_path / "a.csv").write_text("id,time,x\na,0,1\na,1,2\n")
+    write_column("a.parquet", ["x"])
+    write_column("none.parquet", [])
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "note.md").write_text("x")
     assert call("shards", "make", "a.jsonl", "--out", "made", "--processes", 1).exit_code == 0

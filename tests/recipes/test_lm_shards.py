@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from commands import call
@@ -185,6 +187,12 @@ def test_a_damaged_shard_is_refused_or_skipped(tmp_path):
         (["data.shards=tokens", "vocabulary.file=other.json"], "made by another tokenizer"),
         (["data.shards=tokens", "vocabulary.tokens=bpe"], "shards hold tokens of the kind char already"),
         (["data.shards=tokens/shard-00000.parquet"], "type --set vocabulary.file=FILE"),
+        (
+            ["data.shards=rows.parquet"],
+            "rows.parquet: holds shards of rows; expected text or tokens; type --set data.field=",
+        ),
+        (["data.shards=rows.parquet", "data.field=there"], "--set data.field=there arrived; rows.parquet has no such"),
+        (["data.shards=rows.parquet", "data.field=these"], "type --set vocabulary.file=FILE"),
         (["data.shards=tokens", "data.validation=0.999"], "data.validation=0.999"),
         (["data.shards=tokens", "data.damaged=no"], "data.damaged=no"),
         (["data.shards=tokens,few", "data.weights=1"], "data.weights=1.0 arrived for data.shards=tokens,few"),
@@ -206,6 +214,7 @@ def test_mistakes_are_answered_with_what_to_type(words, said):
     from rnnkit.data import train_tokenizer
 
     train_tokenizer("char", ["xyz"]).save("other.json")
+    pq.write_table(pa.table({"these": [[1, 2, 3]]}), "rows.parquet")
     Path("s.csv").write_text("id,time,x\na,0,1\na,1,2\n")
     shards.make_shards("s.csv", "series", kind="series", reading={"targets": None})
     result = call("train", "lm", *SMALL, *(part for word in words for part in ("--set", word)), "--out", "run")

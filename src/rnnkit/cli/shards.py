@@ -184,6 +184,7 @@ def verify(
     """Compare all shards with their manifest: sizes, hashes, counts; exit code 1 if one differs."""
     from ..data import shards
     from ..data.late_progress import LateProgress
+    from ..data.shards.manifest import TOKENIZER
 
     count = 0
 
@@ -197,9 +198,9 @@ def verify(
     for one in problems:
         typer.secho(f"{one.address}: {one.problem}", fg=typer.colors.RED, err=True)
     if problems:
-        typer.echo(
-            f"{len(problems)} of {count} shards are damaged; copy them again, or make the shards again", err=True
-        )
+        damaged = sum(one.name != TOKENIZER for one in problems)
+        what = f"{damaged} of {count} shards are damaged" if damaged else "The shards are whole, their tokenizer is not"
+        typer.echo(f"{what}; copy them again, or make the shards again", err=True)
         raise typer.Exit(1)
     typer.echo(f"All {count} shards are whole." if count != 1 else "The shard is whole.")
 
@@ -220,11 +221,9 @@ def _again(typed: Sequence[str]) -> str:
 def _lines(manifest: Any) -> list[str]:
     """What a manifest says, for people."""
     count = len(manifest.shards)
-    unit = (
-        f"{manifest.rows:,} rows" if manifest.tokens is None else f"{manifest.tokens:,} tokens, {manifest.rows:,} rows"
-    )
+    tokens = "" if manifest.tokens is None else f"{_counted(manifest.tokens, 'token')}, "
     size = "" if manifest.bytes is None else f", {_size(manifest.bytes)}"
-    lines = [f"{manifest.kind}: {unit} in {count} {'shard' if count == 1 else 'shards'}{size}"]
+    lines = [f"{manifest.kind}: {tokens}{_counted(manifest.rows, 'row')} in {_counted(count, 'shard')}{size}"]
     if manifest.text_bytes and manifest.bytes:
         lines.append(
             f"text: {_size(manifest.text_bytes)}; the shards take {manifest.bytes / manifest.text_bytes:.0%} of it"
@@ -240,6 +239,10 @@ def _lines(manifest: Any) -> list[str]:
     if manifest.made.get("source"):
         lines.append(f"made of {', '.join(map(str, manifest.made['source']))} by {manifest.made.get('by')}")
     return lines
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _size(count: int) -> str:

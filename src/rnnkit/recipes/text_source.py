@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from ..errors import ConfigError, DataError, Place
+from ..errors import ConfigError, DataError, Place, Remedy
 from ..runs.settings import show
 from ..tasks.ranges import Count, Range, Seed, Settings, Share
 from .table_settings import as_mark
@@ -42,7 +42,7 @@ class TextSource(Settings):
         damaged: whether a damaged shard ends the run, or is skipped and counted.
         corpus: python is the help topics that every Python brings along; the others are found in the folder
             RNNKIT_DATA, or downloaded.
-        field: name of the column or field that holds the text; none finds it.
+        field: name of the column or field that holds the text, or the tokens of shards; none finds it.
         unit: of .txt files: what is a text, the file, a line, or a paragraph between empty lines.
         format: txt, jsonl, json, csv or tsv, where the files' suffix does not say it.
         encoding: of the files, such as gb18030; none is UTF-8, and what a file says of itself.
@@ -118,9 +118,11 @@ class TextSource(Settings):
             from ..data.shards import ShardSet
 
             with self.wording():
-                one = ShardSet.open(address if "://" in address else str(find_data(address)), damaged=self.damaged)
-            if one.kind not in ("text", "tokens"):
-                raise DataError(f"holds shards of {one.kind}; expected text or tokens", Place(address))
+                place = address if "://" in address else str(find_data(address))
+                one = ShardSet.open(place, column=self.field, damaged=self.damaged)
+                if one.kind not in ("text", "tokens"):
+                    remedy = Remedy("field") if one.kind == "rows" else ()
+                    raise DataError(f"holds shards of {one.kind}; expected text or tokens", Place(address), remedy)
             if one.kind == "text" and len(self.shards) > 1:
                 raise DataError(
                     "holds shards of text; expected tokens, of which several sources can be mixed",
@@ -188,7 +190,8 @@ class TextSource(Settings):
             new: whether the texts are for a run that is trained already.
         """
         if not new:
-            with in_data_settings((*_ARGUMENTS, "validation", "test", "damaged", "weights")):
+            known = {name: name for name in (*_ARGUMENTS, "validation", "test", "damaged", "weights")}
+            with in_data_settings(known | {"column": "field"}):
                 yield
             return
         remedy = f"call the field of the text {self.field or 'text'!r}"

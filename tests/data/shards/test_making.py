@@ -366,6 +366,7 @@ def test_manifests_from_elsewhere_are_not_trusted(tmp_path):
         ({"shards": [{**good["shards"][0], "tokens": -5}]}, "no whole numbers"),
         ({"shards": [{**good["shards"][0], "labels": ["a"]}]}, "no whole numbers"),
         ({"shards": [{**good["shards"][0], "sha256": 5}]}, "is no text"),
+        ({"shards": good["shards"] * 2}, "a shard is named twice"),
         ({"shards": None}, "is damaged"),
         ({"column": "text"}, "the column 'text' is none of the schema"),
         ({"made": {"source": 5}}, "the source or the settings"),
@@ -376,10 +377,14 @@ def test_manifests_from_elsewhere_are_not_trusted(tmp_path):
         with pytest.raises(DataError, match=problem):
             shards.ShardSet.open(tmp_path / "out")
     manifest.write_text("{")
-    with pytest.raises(DataError, match="holds no JSON object"):
+    with pytest.raises(DataError, match=r"holds no JSON object.*copy it again, or make the shards again"):
         shards.ShardSet.open(tmp_path / "out")
     manifest.write_text(json.dumps({**good, "tokenizer": "other"}))
     with pytest.raises(DataError, match="is not the tokenizer that the shards were made by"):
+        shards.ShardSet.open(tmp_path / "out").tokenizer()
+    manifest.write_text(json.dumps(good))
+    (tmp_path / "out" / "tokenizer.json").write_text("{}")
+    with pytest.raises(DataError, match=r"tokenizer.json: the tokenizer's values lack 'kind'; copy the whole folder"):
         shards.ShardSet.open(tmp_path / "out").tokenizer()
 
 

@@ -132,7 +132,7 @@ def test_a_shard_that_is_gone_is_refused_at_once_or_skipped(local, tmp_path):
             list(shards.ShardSet.open(address, retry=QUICK).batches(4, window=50))
         assert handler.asked.count(f"/{name}") == 1
         found = shards.ShardSet.open(address, retry=QUICK, damaged="skip")
-        with pytest.warns(DataWarning, match=name):
+        with pytest.warns(DataWarning, match=f"{name}: is skipped: it is missing"):
             list(found.batches(4, window=50))
         assert [one.name for one in shards.verify_shards(address, retry=QUICK)] == [name]
 
@@ -143,11 +143,14 @@ def test_an_address_without_a_manifest_needs_one_file(local):
             shards.ShardSet.open(f"{address}/nowhere", retry=QUICK)
         one = shards.ShardSet.open(f"{address}/{local.manifest.shards[0].name}", retry=QUICK)
         assert len(one) == local.manifest.shards[0].tokens
+        with pytest.raises(DataError, match=r"nowhere.parquet: there is no such file"):
+            shards.ShardSet.open(f"{address}/nowhere.parquet", retry=QUICK)
 
 
-def test_nobody_answers():
+@pytest.mark.parametrize("name", ["", "/a.parquet"])
+def test_nobody_answers(name):
     with pytest.raises(DataError, match="could not be read in 2 attempts"):
-        shards.ShardSet.open("http://127.0.0.1:9", retry=shards.Retry(attempts=2, wait=0.01))
+        shards.ShardSet.open(f"http://127.0.0.1:9{name}", retry=shards.Retry(attempts=2, wait=0.01))
 
 
 def test_memory_is_a_place_like_any_other(local):

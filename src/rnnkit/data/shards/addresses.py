@@ -39,6 +39,11 @@ class MissingFileError(DataError):
     """There is no file at an address."""
 
 
+def as_reason(error: DataError) -> str:
+    """Return what is wrong with a file, as it continues "it ..."."""
+    return "is missing" if isinstance(error, MissingFileError) else error.problem
+
+
 @dataclass(frozen=True)
 class Retry:
     """How often a read from another machine is tried, and how long it may take.
@@ -83,7 +88,9 @@ class Retry:
             try:
                 return _within(self.timeout, work)
             except FileNotFoundError as error:
-                raise MissingFileError(_in_words(error), Place(address)) from None
+                if not _is_refusal(error.__cause__):
+                    raise MissingFileError(_in_words(error), Place(address)) from None
+                problem = _in_words(error.__cause__)
             except _FOR_GOOD as error:
                 advice = "check the address and the rights to read it"
                 raise DataError(_in_words(error), Place(address), advice) from None
@@ -219,7 +226,8 @@ class Storage:
         except ValueError as error:
             if isinstance(error, DataError):
                 raise
-            raise DataError(f"holds no JSON object ({error})", Place(where)) from None
+            advice = "copy it again, or make the shards again"
+            raise DataError(f"holds no JSON object ({error})", Place(where), advice) from None
 
     def write(self, name: str, content: bytes) -> None:
         """Write a file, whole or not at all where the storage is able to."""
@@ -309,7 +317,12 @@ def _within(seconds: float, work: Callable[[], T]) -> T:
     return result
 
 
-def _in_words(error: BaseException) -> str:
+def _is_refusal(error: BaseException | None) -> bool:
+    """Return whether a web server did not answer, or that it cannot; fsspec then says that there is no such file."""
+    return type(error).__module__.startswith("aiohttp") and getattr(error, "status", None) not in (404, 410)
+
+
+def _in_words(error: BaseException | None) -> str:
     if isinstance(error, FileNotFoundError):
         return "there is no such file or folder"
     if isinstance(error, OSError) and error.strerror:

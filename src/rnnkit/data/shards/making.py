@@ -147,11 +147,11 @@ def make_shards(
     vocabulary = {name: one for name, one in asked.items() if one is not None}
     _check(kind, tokens, vocabulary, tokenizer, processes, shard_bytes, level, unit, format, given)
     folder = Path(out)
+    named = [str(source)] if isinstance(source, str | os.PathLike) else [str(one) for one in source]
     if is_address(out):
         raise ConfigError.of("out", str(out), "expected a folder of this machine: copy the shards when they are made")
     if kind == "series":
-        files = [Path(source)] if isinstance(source, str | os.PathLike) else [Path(one) for one in source]
-        found = "series"
+        files, found = [Path(one) for one in named], "series"
         missing = next((one for one in files if not one.exists()), None)
         if missing is not None:
             raise DataError("there is no such file or folder", Place(str(missing)))
@@ -185,12 +185,11 @@ def make_shards(
     shards = tuple(shard for portion in portions for shard in made_of(job, portion)[0])
     if not shards:
         shutil.rmtree(folder / MAKING)
-        raise no_rows(str(source) if isinstance(source, str | os.PathLike) else "")
+        raise no_rows(", ".join(named))
     details: dict[str, Any] = {"channels": list(layout.channels)} if kind == "series" else {}
     made = {
-        "by": f"rnnkit {version('rnnkit')}", "form": _FORM, "digest": digest,
-        "source": [str(source)] if isinstance(source, str | os.PathLike) else [str(one) for one in source],
-        "files": len(files), "settings": {name: one for name, one in settings.items() if one is not None},
+        "by": f"rnnkit {version('rnnkit')}", "form": _FORM, "digest": digest, "source": named, "files": len(files),
+        "settings": {name: one for name, one in settings.items() if one is not None},
         "processes": processes, "seconds": round(time.monotonic() - begun, 1),
     }  # fmt: skip
     manifest = Manifest(

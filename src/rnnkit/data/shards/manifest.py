@@ -163,6 +163,8 @@ class Manifest:
                     raise ValueError(f"the counts of {one.name} are no whole numbers")
                 if not isinstance(one.sha256, str):
                     raise ValueError(f"the hash of {one.name} is no text")
+            if len({one.name for one in shards}) < len(shards):
+                raise ValueError("a shard is named twice")
             if values["kind"] not in KINDS:
                 raise ValueError(f"the kind is {values['kind']!r}")
             schema = tuple(Field(name, dtype, tuple(shape), role) for name, dtype, shape, role in values["schema"])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ...errors import DataError, Place
+from .addresses import as_reason
 from .parquet_files import Rows, ShardFile
 
 if TYPE_CHECKING:
@@ -174,7 +175,7 @@ class ShardReader:
     def _skip(self, shard: int, error: DataError) -> None:
         if self._on_damage is None:
             raise error
-        self._on_damage(self._storage.where(self._manifest.shards[shard].name), error.problem)
+        self._on_damage(self._storage.where(self._manifest.shards[shard].name), as_reason(error))
 
 
 def _fitting(ids: npt.NDArray[Any], dtype: np.dtype[Any], where: str) -> npt.NDArray[Any]:

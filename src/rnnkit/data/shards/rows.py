@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import DataError, Place, Remedy
+from ...errors import ConfigError, DataError, Place, Remedy
 from ..audio.sound_files import SUFFIXES as SOUNDS
 from ..audio.sound_files import open_sound, read_sound
 from ..text.decoding import decode_file
@@ -75,7 +75,10 @@ class Reading:
     def _parquet(self, span: Span) -> Iterator[Piece]:
         file = Path(span.path)
         opened = ShardFile(Storage(str(file.parent)), file.name, None, None)
-        kind, column = find_column(opened.schema, span.path, self.options.get("field"))
+        try:
+            kind, column = find_column(opened.schema, span.path, self.options.get("field"))
+        except ConfigError as error:
+            raise error.renamed("field") from None
         if kind != "text":
             listed = ", ".join(opened.schema.names)
             raise DataError(f"has no column of text; it has {listed}", Place(span.path), Remedy("field"))

@@ -16,7 +16,7 @@ import numpy as np
 
 from ...errors import ConfigError, DataError, DataWarning, Place, Remedy, check_choice
 from ...types import Field
-from .addresses import MissingFileError, Retry, Storage
+from .addresses import MissingFileError, Retry, Storage, as_reason
 from .manifest import MAKING, MANIFEST, PLAN, TOKENIZER, Manifest, Shard
 from .order import as_ranges, generator
 from .parquet_files import ShardFile, fields_of, find_column
@@ -149,12 +149,15 @@ class ShardSet:
         """
         from ..text.tokenizer import Tokenizer
 
-        place = Place(self.storage.where(TOKENIZER))
+        place, advice = Place(self.storage.where(TOKENIZER)), "copy the whole folder again"
         if self.manifest.tokenizer is None:
             raise DataError("the shards name no tokenizer", Place(self.storage.address))
-        found = Tokenizer.from_dict(self.storage.json(TOKENIZER))
+        try:
+            found = Tokenizer.from_dict(self.storage.json(TOKENIZER))
+        except DataError as error:
+            raise DataError(error.problem, place, error.remedies or advice) from None
         if found.fingerprint() != self.manifest.tokenizer:
-            raise DataError("is not the tokenizer that the shards were made by", place, "copy the whole folder again")
+            raise DataError("is not the tokenizer that the shards were made by", place, advice)
         return found
 
     def part(self, begin: int, end: int) -> ShardSet:
@@ -365,7 +368,7 @@ def read_footers(base: ShardSet, names: Sequence[str], column: str | None) -> Ma
         except DataError as error:
             if base.damaged == "refuse":
                 raise
-            base.skip(storage.where(name), error.problem)
+            base.skip(storage.where(name), as_reason(error))
     if schema is None or not shards or not sum(one.rows for one in shards):
         return None
     inputs = [found] if found else list(schema.names)

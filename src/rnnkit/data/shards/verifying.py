@@ -7,11 +7,12 @@ import os
 import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any, NamedTuple
 
-from ...errors import DataError, DataWarning, check_whole
-from .addresses import MissingFileError, Retry, Storage
-from .manifest import Manifest, Shard
+from ...errors import DataError, DataWarning, MissingExtraError, check_whole
+from .addresses import MissingFileError, Retry, Storage, as_reason
+from .manifest import TOKENIZER, Manifest, Shard
 from .parquet_files import ShardFile
 from .shard_set import ShardSet, find_others, read_footers, size_problem
 
@@ -19,7 +20,7 @@ _BLOCK = 8 << 20  # bytes that are read at once
 
 
 class ShardProblem(NamedTuple):
-    """A shard that is not as the manifest says.
+    """A shard, or the tokenizer, that is not as the manifest says.
 
     Attributes:
         name: of the file.
@@ -45,7 +46,7 @@ def verify_shards(
     on_shard: Callable[[Shard], Any] | None = None,
     **options: Any,
 ) -> list[ShardProblem]:
-    """Compare all shards with their manifest, and return those that differ.
+    """Compare all shards and their tokenizer with the manifest, and return what differs.
 
     Args:
         address: a folder or an address of fsspec; see `ShardSet.open`. Files of others have no manifest: each is read.
@@ -95,7 +96,13 @@ def verify_shards(
             on_shard(Shard(name, 0))
     with ThreadPoolExecutor(threads) as pool:
         problems = unread | {found.name: found for found in pool.map(look, manifest.shards) if found is not None}
-    return [problems[name] for name in names if name in problems]
+    if manifest.tokenizer is not None:
+        try:
+            with suppress(MissingExtraError):  # without its library the file is not looked at
+                ShardSet(storage, manifest).tokenizer()
+        except DataError as error:
+            problems[TOKENIZER] = ShardProblem(TOKENIZER, storage.where(TOKENIZER), as_reason(error))
+    return [problems[name] for name in [*names, TOKENIZER] if name in problems]
 
 
 def _of_others(storage: Storage, names: list[str]) -> tuple[Manifest, dict[str, ShardProblem]]:
