@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import tarfile
+import threading
 import time
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from sounds import tone
 
 from rnnkit.data import TokenArray, read_texts, shards, tokenize, train_tokenizer
 from rnnkit.data.audio import write_wav
-from rnnkit.data.shards import making, processes
+from rnnkit.data.shards import making, processes, unfinished
 from rnnkit.errors import ConfigError, DataError
 
 
@@ -217,6 +218,44 @@ def test_a_killed_making_leaves_no_half_shard_and_goes_on(tmp_path):
     assert shards.make_shards(tmp_path / "a.jsonl", out, tokens="char", shard_bytes=2048) == found
 
 
+def test_one_process_makes_shards_in_a_folder_and_waits_for_what_another_one_ends(tmp_path):
+    file = write_lines(tmp_path / "a.jsonl", 50)
+    with unfinished.alone_in(tmp_path / "out"), pytest.raises(DataError, match="out: another process makes shards"):
+        shards.make_shards(file, tmp_path / "out")
+    shards.make_shards(file, tmp_path / "out")
+    journal = tmp_path / "out" / "00000.jsonl"
+
+    def add():
+        with unfinished.open_journal(journal) as opened:
+            unfinished.note(opened, {"second": 2})
+
+    with unfinished.open_journal(journal) as opened:
+        waiting = threading.Thread(target=add)
+        waiting.start()
+        unfinished.note(opened, {"first": 1})
+        assert waiting.is_alive()
+    waiting.join(10)
+    assert journal.read_text() == '{"first": 1}\n{"second": 2}\n'
+
+
+@pytest.mark.parametrize("change", [lambda file: file.write_text("x"), lambda file: file.unlink()])
+def test_a_source_that_changes_while_shards_are_made_is_named(tmp_path, monkeypatch, change):
+    for name in "ab":
+        (tmp_path / f"{name}.txt").write_text("to be or not to be")
+    made = processes.make_portion
+
+    def changing(job, portion, tokenizer):
+        made(job, portion, tokenizer)
+        change(tmp_path / "a.txt")
+
+    monkeypatch.setattr(processes, "make_portion", changing)
+    with pytest.raises(DataError, match=r"a.txt: has changed while shards were made of it; type overwrite=True once"):
+        shards.make_shards(tmp_path, tmp_path / "out")
+    assert not (tmp_path / "out" / "manifest.json").exists()
+    monkeypatch.undo()
+    assert shards.make_shards(tmp_path, tmp_path / "out", overwrite=True).rows == len(list(tmp_path.glob("*.txt")))
+
+
 def test_what_is_made_already_is_not_made_again(tmp_path, monkeypatch):
     file = write_lines(tmp_path / "a.jsonl", 50)
     first = shards.make_shards(file, tmp_path / "out")
@@ -318,6 +357,12 @@ def test_bad_arguments_are_refused_before_anything_is_written(tmp_path, options,
     with pytest.raises((ConfigError, DataError), match=problem):
         shards.make_shards(file, tmp_path / "out", **options)
     assert not list((tmp_path / "out").glob("*.parquet"))
+
+
+@pytest.mark.parametrize("kind", [None, "series"])
+def test_no_source_is_refused(tmp_path, kind):
+    with pytest.raises(DataError, match="no source arrived"):
+        shards.make_shards([], tmp_path / "out", kind=kind)
 
 
 @pytest.mark.parametrize(

@@ -97,6 +97,8 @@ def test_documents_and_texts_are_tokenised_on_the_fly(tmp_path):
     assert found.tokenizer().decode(by_tokens[0].inputs[0].tolist()) == lines(30)[0]
     with pytest.raises(ConfigError, match="pass tokenizer="):
         raw.batches(4)
+    with pytest.raises(ConfigError, match="tokenizer='char' arrived; expected a Tokenizer"):
+        raw.batches(4, tokenizer="char")
     with pytest.raises(ConfigError, match=r"make them by rnnkit shards make"):
         raw.batches(4, window=5)
 
@@ -224,6 +226,7 @@ def test_a_mixture_of_parts_and_of_rows(pair, series):
     ("make", "problem"),
     [
         (lambda pair, series: [], "no sources"),
+        (lambda pair, series: [("tokens", 1)], r"'tokens' arrived; expected shards; open them by ShardSet.open"),
         (lambda pair, series: [(pair[0], 0)], "weight of source 0=0"),
         (lambda pair, series: [(pair[0], 1), (series, 1)], "sources of series and tokens"),
         (lambda pair, series: [(pair[0], 1), (series.part(0, 1), float("nan"))], "weight of source 1"),

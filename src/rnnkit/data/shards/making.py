@@ -8,7 +8,6 @@ import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from itertools import islice
@@ -18,14 +17,15 @@ from typing import Any, Literal
 import numpy as np
 
 from ...errors import ConfigError, DataError, Place, Remedy, check_choice, check_whole
-from ...serialization import json_text, read_json, remove_leftovers, replacing
+from ...serialization import remove_leftovers
 from ..text.files import Paths, check_reading, find_files
 from ..text.texts import UNITS, Piece
 from ..text.tokenizer import Tokenizer
 from .addresses import Storage, is_address
-from .manifest import MAKING, MANIFEST, PLAN, TOKENIZER, Manifest, Shard
-from .portions import Portion, Span, divide, find_sources, format_of_sources
+from .manifest import MAKING, TOKENIZER, Manifest
+from .portions import Portion, Span, check_unchanged, divide, find_sources, format_of_sources, marks_of
 from .rows import Reading
+from .unfinished import alone_in, begin, made_of, note, open_journal
 from .writing import Layout, ShardWriter, no_rows, text_rows
 
 TOKENIZERS = ("char", "byte", "word", "bpe", "unigram")
@@ -148,6 +148,8 @@ def make_shards(
     _check(kind, tokens, vocabulary, tokenizer, processes, shard_bytes, level, unit, format, given)
     folder = Path(out)
     named = [str(source)] if isinstance(source, str | os.PathLike) else [str(one) for one in source]
+    if not named:
+        raise DataError("no source arrived; expected at least one path")
     if is_address(out):
         raise ConfigError.of("out", str(out), "expected a folder of this machine: copy the shards when they are made")
     if kind == "series":
@@ -172,87 +174,59 @@ def make_shards(
         "reading": {**options, **({"format": format} if format else {})}, "shard_bytes": shard_bytes, "level": level,
         "tokenizer": _named(tokenizer),
     }  # fmt: skip
-    digest = _digest(portions, settings)
+    marks = marks_of(portions, folder)
+    digest = _digest(portions, marks, settings)
     begun = time.monotonic()
-    if (done := _begin(folder, digest, overwrite)) is not None:
-        return done
-    chosen = _tokenizer(folder, files, how, tokens, vocabulary, tokenizer, separators)
-    layout = _layout(how, portions, chosen, level)
-    job = Job(folder, how, layout, tuple(portions), chosen is not None, separators, 2 * shard_bytes)
-    from .processes import run
+    with alone_in(folder):
+        if (done := begin(folder, digest, overwrite)) is not None:
+            return done
+        chosen = _tokenizer(folder, files, how, tokens, vocabulary, tokenizer, separators)
+        layout = _layout(how, portions, chosen, level)
+        job = Job(folder, how, layout, tuple(portions), chosen is not None, separators, 2 * shard_bytes)
+        from .processes import run
 
-    run(job, processes)
-    shards = tuple(shard for portion in portions for shard in made_of(job, portion)[0])
-    if not shards:
-        shutil.rmtree(folder / MAKING)
-        raise no_rows(", ".join(named))
-    details: dict[str, Any] = {"channels": list(layout.channels)} if kind == "series" else {}
-    made = {
-        "by": f"rnnkit {version('rnnkit')}", "form": _FORM, "digest": digest, "source": named, "files": len(files),
-        "settings": {name: one for name, one in settings.items() if one is not None},
-        "processes": processes, "seconds": round(time.monotonic() - begun, 1),
-    }  # fmt: skip
-    manifest = Manifest(
-        layout.kind, layout.column, layout.fields(), shards, details,
-        None if chosen is None else chosen.fingerprint(), made,
-    )  # fmt: skip
-    storage = Storage(str(folder))
-    if chosen is not None:
-        os.replace(folder / MAKING / TOKENIZER, folder / TOKENIZER)
-    manifest.write(storage)
-    shutil.rmtree(folder / MAKING, ignore_errors=True)
-    return manifest
+        run(job, processes)
+        check_unchanged(portions, folder, marks)
+        shards = tuple(shard for portion in portions for shard in made_of(job.journal(portion)).shards)
+        if not shards:
+            shutil.rmtree(folder / MAKING)
+            raise no_rows(", ".join(named))
+        details: dict[str, Any] = {"channels": list(layout.channels)} if kind == "series" else {}
+        made = {
+            "by": f"rnnkit {version('rnnkit')}", "form": _FORM, "digest": digest, "source": named, "files": len(files),
+            "settings": {name: one for name, one in settings.items() if one is not None},
+            "processes": processes, "seconds": round(time.monotonic() - begun, 1),
+        }  # fmt: skip
+        manifest = Manifest(
+            layout.kind, layout.column, layout.fields(), shards, details,
+            None if chosen is None else chosen.fingerprint(), made,
+        )  # fmt: skip
+        if chosen is not None:
+            os.replace(folder / MAKING / TOKENIZER, folder / TOKENIZER)
+        manifest.write(Storage(str(folder)))
+        shutil.rmtree(folder / MAKING, ignore_errors=True)
+        return manifest
 
 
 def make_portion(job: Job, portion: Portion, tokenizer: Tokenizer | None) -> None:
     """Make the shards of one portion that are not there yet."""
-    done, taken, ended = made_of(job, portion)
-    if ended:
-        return
     journal = job.journal(portion)
-    stem = f"shard-{portion.number:05d}"
-    remove_leftovers(job.out / f"{stem}.parquet")
-    rows = islice(job.reading.rows(portion), taken, None)
-    if job.reading.kind == "text":
-        pieces: Iterator[Piece] = rows
-        chunks = text_rows(pieces, tokenizer, separators=job.separators)
-    else:
-        chunks = (([_fitted(row, job.layout, portion)], 1) for row in rows)
-    writer = ShardWriter(job.out, stem, job.layout, job.size, len(done))
-    with journal.open("a", encoding="utf-8") as file:
+    with open_journal(journal) as file:
+        made = made_of(journal)
+        if made.ended:
+            return
+        stem = f"shard-{portion.number:05d}"
+        remove_leftovers(job.out / f"{stem}.parquet")
+        rows = islice(job.reading.rows(portion), made.taken, None)
+        if job.reading.kind == "text":
+            pieces: Iterator[Piece] = rows
+            chunks = text_rows(pieces, tokenizer, separators=job.separators)
+        else:
+            chunks = (([_fitted(row, job.layout, portion)], 1) for row in rows)
+        writer = ShardWriter(job.out, stem, job.layout, job.size, len(made.shards))
         for shard, count in writer.write(chunks):
-            _note(file, {"shard": asdict(shard), "rows": count})
-        _note(file, {"done": True})
-
-
-def made_of(job: Job, portion: Portion) -> tuple[list[Shard], int, bool]:
-    """Return the shards of a portion that are made, how many rows of the source they hold, and whether all are."""
-    shards: list[Shard] = []
-    taken, ended = 0, False
-    with suppress(FileNotFoundError):
-        for line in job.journal(portion).read_text(encoding="utf-8").splitlines():
-            with suppress(ValueError):  # the last line of a process that was killed
-                entry = json.loads(line)
-                if "shard" in entry:
-                    shards.append(Shard(**entry["shard"]))
-                    taken += entry["rows"]
-                ended = ended or "done" in entry
-    return shards, taken, ended
-
-
-def _note(file: Any, entry: dict[str, Any]) -> None:
-    """Add a line to a journal, on the disk before anything follows."""
-    if file.tell() and not _ends_in_line(Path(file.name)):
-        file.write("\n")
-    file.write(json.dumps(entry) + "\n")
-    file.flush()
-    os.fsync(file.fileno())
-
-
-def _ends_in_line(path: Path) -> bool:
-    with path.open("rb") as file:
-        file.seek(-1, os.SEEK_END)
-        return file.read(1) == b"\n"
+            note(file, {"shard": asdict(shard), "rows": count})
+        note(file, {"done": True})
 
 
 def _fitted(row: dict[str, Any], layout: Layout, portion: Portion) -> dict[str, Any]:
@@ -310,52 +284,10 @@ def _named(tokenizer: Any) -> str | None:
     return found.fingerprint()
 
 
-def _digest(portions: list[Portion], settings: dict[str, Any]) -> str:
+def _digest(portions: list[Portion], marks: dict[str, Any], settings: dict[str, Any]) -> str:
     """What an interrupted making must share with the one that resumes it."""
-    files = {}
-    for portion in portions:
-        for span in portion.spans:
-            stat = os.stat(span.path)
-            files[span.path] = [stat.st_size, stat.st_mtime_ns]
-    known = [_FORM, [asdict(one) for one in portions], files, settings]
+    known = [_FORM, [asdict(one) for one in portions], marks, settings]
     return hashlib.sha256(json.dumps(known, sort_keys=True, default=str).encode()).hexdigest()
-
-
-def _begin(folder: Path, digest: str, overwrite: bool) -> Manifest | None:
-    """Prepare the folder; return the manifest of shards that are made already of the same source and settings."""
-    place = Place(str(folder))
-    if folder.exists() and not folder.is_dir():
-        raise DataError("is a file; expected a folder", place)
-    removed = overwrite and folder.is_dir() and _remove(folder)
-    if (folder / MANIFEST).is_file():
-        found = Manifest.read(Storage(str(folder)))
-        if found.made.get("digest") == digest:
-            return found
-        remedies = ("take another folder", Remedy("overwrite", True, "to remove them"))
-        raise DataError("holds shards of another source or other settings", place, remedies)
-    plan = folder / MAKING / PLAN
-    if plan.is_file():
-        if read_json(plan.read_text(encoding="utf-8")).get("digest") == digest:
-            return None
-        if any(folder.glob("shard-*.parquet")):
-            remedies = ("take another folder", Remedy("overwrite", True, "to begin anew"))
-            raise DataError("holds the begin of shards of another source or other settings", place, remedies)
-        removed = _remove(folder)  # of a making that failed before its first shard
-    if not removed and folder.is_dir() and any(not one.name.startswith(".") for one in folder.iterdir()):
-        raise DataError("is not empty, and holds no shards", place, "take another folder")
-    with replacing(plan) as temporary:
-        temporary.write_text(json_text({"digest": digest}), encoding="utf-8")
-    return None
-
-
-def _remove(folder: Path) -> bool:
-    """Remove shards and what belongs to them, and nothing else; return whether there were any."""
-    if not (folder / MANIFEST).exists() and not (folder / MAKING).exists():
-        return False
-    shutil.rmtree(folder / MAKING, ignore_errors=True)
-    for file in [*folder.glob("shard-*.parquet"), folder / MANIFEST, folder / TOKENIZER]:
-        file.unlink(missing_ok=True)
-    return True
 
 
 def _tokenizer(

@@ -12,12 +12,12 @@ import numpy as np
 from ...errors import ConfigError, DataError, check_choice, check_number
 from ...types import Field
 from .order import cut, size_of
+from .shard_set import ShardSet
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from .order import Ranges
-    from .shard_set import ShardSet
 
 _PIECE = {True: 1 << 14, False: 16}  # tokens, or rows, that come from one source before the next
 _MOST_REPEATS = 1000
@@ -60,6 +60,8 @@ class Mixture:
         for one in sources:
             if not isinstance(one, tuple | list) or len(one) != 2:
                 raise ConfigError(f"the source {one!r} arrived; expected a pair: (shards, weight)")
+            if not isinstance(one[0], ShardSet):
+                raise ConfigError(f"{one[0]!r} arrived; expected shards", remedy="open them by ShardSet.open(...)")
         self.sets = [one for one, _ in sources]
         for number, (_, weight) in enumerate(sources):
             check_number(weight, f"the weight of source {number}", above=0)

@@ -69,8 +69,6 @@ def find_sources(source: Paths, out: Path) -> list[Path]:
         DataError: there is no such file, or no file in a folder.
     """
     given = [source] if isinstance(source, str | os.PathLike) else list(source)
-    if not given:
-        raise DataError("no source arrived; expected at least one path")
     found: list[Path] = []
     for path in map(Path, given):
         place = Place(str(path))
@@ -131,6 +129,34 @@ def _kind(file: Path, format: str | None) -> str:
     if suffix in TARS:
         return "tar"
     return "audio" if f".{suffix}" in SOUNDS else ""
+
+
+def marks_of(portions: Iterable[Portion], out: Path) -> dict[str, list[int]]:
+    """Return size and time of change of each file of portions, by which a change of the source is recognised.
+
+    Args:
+        portions: of the source.
+        out: the folder of the shards, which may lie in that of the source.
+    """
+    found = {}
+    for path in dict.fromkeys(span.path for portion in portions for span in portion.spans):
+        inner = (file for file in Path(path).rglob("*") if file.is_file() and out not in file.parents)
+        for file in [path] if os.path.isfile(path) else sorted(map(str, inner)):
+            stat = os.stat(file)
+            found[file] = [stat.st_size, stat.st_mtime_ns]
+    return found
+
+
+def check_unchanged(portions: Iterable[Portion], out: Path, marks: dict[str, list[int]]) -> None:
+    """Raise DataError for a file that has changed since `marks_of`: what was made is of neither of its forms."""
+    try:
+        now = marks_of(portions, out)
+        changed = next((file for file in {**marks, **now} if marks.get(file) != now.get(file)), None)
+    except FileNotFoundError as error:
+        changed = error.filename
+    if changed is not None:
+        problem = "has changed while shards were made of it"
+        raise DataError(problem, Place(changed), Remedy("overwrite", True, "once nothing writes to it"))
 
 
 def divide(files: list[Path], kind: str, size: int, *, lines: bool, encoding: str | None) -> list[Portion]:

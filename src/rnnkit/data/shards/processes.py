@@ -12,8 +12,9 @@ from typing import Any
 from ...errors import DataError, RnnkitError
 from ..late_progress import LateProgress
 from ..text.tokenizer import Tokenizer
-from .making import Job, made_of, make_portion
+from .making import Job, make_portion
 from .manifest import MAKING, TOKENIZER
+from .unfinished import made_of
 
 _WAIT = 0.2  # seconds between two looks at the processes
 
@@ -25,7 +26,7 @@ def run(job: Job, processes: int) -> None:
         RnnkitError, OSError: what a process raised.
         DataError: a process was killed.
     """
-    left = [portion.number for portion in job.portions if not made_of(job, portion)[2]]
+    left = [portion.number for portion in job.portions if not made_of(job.journal(portion)).ended]
     total = sum(one.size for one in job.portions)
     with LateProgress("making shards", "making shards", total) as progress:
         progress(total - sum(job.portions[number].size for number in left))

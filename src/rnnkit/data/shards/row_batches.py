@@ -219,6 +219,9 @@ def samples_of(shards: Any, tokenizer: Tokenizer | None = None) -> Samples:
     kind = shards.kind
     if kind == "text" and tokenizer is None:
         raise ConfigError("shards of text arrived without a tokenizer", remedy="pass tokenizer=")
+    if tokenizer is not None and not hasattr(tokenizer, "encode_many"):
+        advice = "expected a Tokenizer, of train_tokenizer(...) or Tokenizer.open(FILE)"
+        raise ConfigError.of("tokenizer", tokenizer, advice)
     if kind == "rows":
         names = ", ".join(one.name for one in shards.schema)
         advice = "pass samples=, a function that makes (inputs, targets)"
