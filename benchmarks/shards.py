@@ -17,12 +17,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 import rnnkit
@@ -36,13 +38,17 @@ from rnnkit.errors import DataError
 SIZE = 14_000_000  # bytes of text
 SMALL, LARGE = 50_000_000, 3_000_000_000  # bytes of text whose reading takes no more memory
 STREAMS, WINDOW = 32, 100
+SHAPES = ((STREAMS, WINDOW), (8, 1000))
+PIECE = 1 << 19  # tokens
+HEAD = 300_000  # characters of text that are tokenised by pieces of words
 TARGETS = {
     "tokens a second": 20e6,
     "tokenised on the fly, two processes": 1e6,
     "step on shards ÷ from memory": 1.03,
     "growth of memory, MB": 100.0,
     "size ÷ UTF-8 text": 0.5,
-    "reading ÷ raw text, text a second": 1.0,
+    "ids of shards ÷ of raw text, speed": 1.0,
+    "batches of shards ÷ of raw text, speed": 1.0,
 }
 
 
@@ -64,6 +70,7 @@ def corpus(folder: Path) -> Path:
     with plain.open("w", encoding="utf-8") as out:
         for _ in range(-(-SIZE // len(text.encode()))):
             out.write(text)
+    (folder / "head.txt").write_text(text[:HEAD], encoding="utf-8")
     return path
 
 
@@ -78,43 +85,76 @@ def documents(text: str) -> list[str]:
     return [*found, held] if held.strip() else found
 
 
-def cpu(work: Any, repeats: int = 3) -> tuple[float, Any]:
-    """Return the smallest processor time of some runs, and the result."""
-    times, found = [], None
-    for _ in range(repeats):
-        begin = time.process_time()
-        found = work()
-        times.append(time.process_time() - begin)
-    return min(times), found
+def in_turns(works: dict[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
+    """Return the median processor time of each of some works, which take turns."""
+    times: dict[str, list[float]] = {name: [] for name in works}
+    for _ in range(rounds):
+        for name, work in works.items():
+            begin = time.process_time()
+            work()
+            times[name].append(time.process_time() - begin)
+    return {name: statistics.median(found) for name, found in times.items()}
 
 
 def count(batches: Any) -> int:
     return sum(batch.targets.numel() for batch in batches)
 
 
-def reading(folder: Path, figures: dict[str, Any]) -> None:
-    """Size and speed, by characters and by pieces of words."""
-    plain = folder / "corpus.txt"
-    size = plain.stat().st_size
-    seconds, _ = cpu(lambda: sum(map(len, decode_file(plain))))
-    figures["raw text, MB a second"] = size / seconds / 1e6
+def read_in_pieces(found: shards.ShardSet) -> None:
+    """Read all tokens of shards, one after the other, and keep none."""
+    reader = found.reader(tokens=True)
+    ids = np.empty(PIECE, reader.dtype)
+    for begin in range(0, len(found), PIECE):
+        end = min(begin + PIECE, len(found))
+        reader.tokens(begin, end, ids[: end - begin])
+
+
+def reading(folder: Path, figures: dict[str, Any], rounds: int) -> None:
+    """Size and speed, by characters and by pieces of words, beside the same made of raw text, in turns.
+
+    Raw text has to be ids before it can be batches. Each way begins with files and ends with the same: ids that nobody
+    keeps, or batches.
+    """
     for kind in ("char", "bpe"):
         found = shards.ShardSet.open(folder / kind)
         manifest = found.manifest
         assert manifest.bytes is not None
         assert manifest.text_bytes is not None
-        assert manifest.tokens is not None
-        seconds, tokens = cpu(lambda found=found: count(found.batches(STREAMS, window=WINDOW)))
-        text_a_token = manifest.text_bytes / manifest.tokens
-        figures[f"{kind}: tokens a second"] = tokens / seconds
+        plain = folder / ("corpus.txt" if kind == "char" else "head.txt")  # pieces of words take long
+        seconds = in_turns(ways_of_reading(found, plain), rounds)
+        for name, took in seconds.items():
+            size = manifest.text_bytes if name.endswith("of shards") else plain.stat().st_size
+            figures[f"{kind}: {name}, MB of text a second"] = size / took / 1e6
+        for name in (name for name in seconds if name.endswith("of shards")):
+            both = (
+                figures[f"{kind}: {one}, MB of text a second"] for one in (name, name.replace("shards", "raw text"))
+            )
+            figures[f"{kind}: {name} ÷ of raw text, speed"] = next(both) / next(both)
+            figures[f"{kind}: {name}, tokens a second"] = len(found) / seconds[name]
         figures[f"{kind}: size ÷ UTF-8 text"] = manifest.bytes / manifest.text_bytes
-        figures[f"{kind}: text of the tokens, MB a second"] = tokens * text_a_token / seconds / 1e6
-        ratio = figures[f"{kind}: text of the tokens, MB a second"] / figures["raw text, MB a second"]
-        figures[f"{kind}: reading ÷ raw text, text a second"] = ratio
-        if kind == "char":
-            tokenizer = found.tokenizer()
-            seconds, _ = cpu(lambda tokenizer=tokenizer: sum(map(len, tokenizer.encode_many(decode_file(plain)))))
-            figures["char: ids of raw text, MB a second"] = size / seconds / 1e6
+
+
+def ways_of_reading(found: shards.ShardSet, plain: Path) -> dict[str, Callable[[], Any]]:
+    """Return what reads shards, or text of the same tokenizer, by its name."""
+    tokenizer = found.tokenizer()
+
+    def batches_of_text(streams: int, window: int) -> int:
+        ids = np.concatenate(list(tokenizer.encode_many(decode_file(plain))))
+        return count(TokenBatches(TokenArray(ids), streams, window))
+
+    def batches_of_shards(streams: int, window: int) -> int:
+        return count(found.batches(streams, window=window))
+
+    ways: dict[str, Callable[[], Any]] = {
+        "strings of raw text": lambda: sum(map(len, decode_file(plain))),
+        "ids of raw text": lambda: sum(map(len, tokenizer.encode_many(decode_file(plain)))),
+        "ids of shards": lambda: read_in_pieces(found),
+    }
+    for shape in SHAPES:
+        name = f"batches of {shape[0]} × {shape[1]} of"
+        ways[f"{name} raw text"] = partial(batches_of_text, *shape)
+        ways[f"{name} shards"] = partial(batches_of_shards, *shape)
+    return ways
 
 
 def fly(folder: str, rank: int, reports: Any) -> None:
@@ -215,7 +255,7 @@ def copies(source: Path, target: Path, size: int) -> Path:
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--large", action="store_true", help="measure the memory with 3 GB, too (2 GB of disk)")
-    arguments.add_argument("--rounds", type=int, default=5, help="of training, on shards and from memory in turns")
+    arguments.add_argument("--rounds", type=int, default=5, help="of reading, and of training, in turns")
     arguments.add_argument("--steps", type=int, default=30, help="of a training")
     arguments.add_argument("--parts", default="reading,fly,step", help="of reading, fly, step")
     chosen = arguments.parse_args()
@@ -234,7 +274,7 @@ def main() -> None:
         figures["bpe: made, MB of text a second"] = file.stat().st_size / (time.process_time() - begin) / 1e6
         shards.make_shards(file, folder / "raw", shard_bytes=2 << 20)
         for part, measure in (
-            ("reading", reading),
+            ("reading", partial(reading, rounds=chosen.rounds)),
             ("fly", on_the_fly),
             ("memory", memory_growth if chosen.large else None),
             ("step", partial(step, rounds=chosen.rounds, steps=chosen.steps)),

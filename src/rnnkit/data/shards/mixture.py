@@ -171,15 +171,12 @@ class _MixtureReader:
     def dtype(self) -> np.dtype[Any]:
         return np.result_type(*(one.dtype for one in self._readers))
 
-    def tokens(
-        self, begin: int, end: int, out: npt.NDArray[Any], stream: int = 0, until: int = 0
-    ) -> list[tuple[int, int]]:
+    def tokens(self, begin: int, end: int, out: npt.NDArray[Any], stream: int = 0) -> list[tuple[int, int]]:
         source = self._source(begin)
         if end > self._bases[source + 1]:
             raise DataError(f"the tokens {begin} to {end} belong to several sources")
         own = self._own(source, begin)
-        ahead = self._own(source, min(until, int(self._bases[source + 1])))
-        found: list[tuple[int, int]] = self._readers[source].tokens(own, own + end - begin, out, stream, ahead)
+        found: list[tuple[int, int]] = self._readers[source].tokens(own, own + end - begin, out, stream)
         return found
 
     def _source(self, number: int) -> int:

@@ -10,6 +10,7 @@ import numpy as np
 
 from ...errors import ConfigError, DataError, MissingExtraError, Place, Remedy, suggest
 from ...types import Field
+from .token_pages import DTYPES, decode_pages, is_known
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -66,13 +67,17 @@ class ShardFile:
     """
 
     def __init__(self, storage: Storage, name: str, size: int | None, column: str | None) -> None:
-        _, pq = need_pyarrow()
+        pa, pq = need_pyarrow()
         self.where, self._column = storage.where(name), column
         with damage_named(self.where):
             # Arrow's own files are faster than files of Python.
             source = self.where if storage.local else storage.open(name, size)
             self._file = pq.ParquetFile(source, page_checksum_verification=True)
             self.before = self.units(column)
+            self._bytes: Any = None  # of the file, where its pages may be of the form that rnnkit writes
+            if column is not None and (dtype := self._token_type(column)) in DTYPES:
+                self._bytes = open(source, "rb") if storage.local else source  # noqa: SIM115 (until `close`)
+                self._dtype, self._codec = dtype, pa.Codec("zstd")
 
     @property
     def schema(self) -> Any:
@@ -84,46 +89,67 @@ class ShardFile:
         """The number of rows."""
         return int(self._file.metadata.num_rows)
 
-    def read(self, group: int, columns: Sequence[str] | None = None, behind: int | None = None) -> Any:
-        """Return a row group, or those from one to another, as a table of pyarrow.
+    def read(self, group: int, columns: Sequence[str] | None = None) -> Any:
+        """Return a row group as a table of pyarrow.
 
         Args:
-            group: the first.
+            group: its number.
             columns: those to read; None: all.
-            behind: the one behind the last; None: `group` alone.
 
         Raises:
-            DataError: one is damaged.
+            DataError: it is damaged.
         """
-        groups = range(group, group + 1 if behind is None else behind)
         with damage_named(self.where):
-            return self._file.read_row_groups(list(groups), columns=columns, use_threads=False)
+            return self._file.read_row_group(group, columns=columns, use_threads=False)
 
-    def tokens(self, group: int, behind: int | None = None) -> npt.NDArray[Any]:
-        """Return the tokens of a row group, or of those from one to another, one after the other.
-
-        Args:
-            group, behind: see `read`.
+    def tokens(self, group: int) -> npt.NDArray[Any]:
+        """Return the tokens of a row group, one after the other.
 
         Raises:
-            DataError: one is damaged, or a token is missing.
+            DataError: it is damaged, or a token is missing.
         """
         assert self._column is not None
-        table = self.read(group, [self._column], behind)
+        expected = int(self.before[group + 1] - self.before[group])
+        if (known := self._known_tokens(group, expected)) is not None:
+            return known
+        table = self.read(group, [self._column])
         with damage_named(self.where):
             parts = [chunk.flatten() for chunk in table.column(0).chunks]
             if any(part.null_count for part in parts):
                 raise DataError(f"column {self._column} holds missing tokens", Place(self.where))
             arrays = [part.to_numpy() for part in parts]
             found = arrays[0] if len(arrays) == 1 else np.concatenate([*arrays, np.zeros(0, np.uint16)])
-        expected = int(self.before[group + 1 if behind is None else behind] - self.before[group])
         if len(found) != expected:
             raise DataError(f"row group {group} holds {len(found):,} tokens; expected {expected:,}", Place(self.where))
         return found
 
+    def _known_tokens(self, group: int, expected: int) -> npt.NDArray[Any] | None:
+        """Return the tokens of a row group that rnnkit wrote; None where its pages are of another form, or damaged."""
+        if self._bytes is None:
+            return None
+        pages = self._file.metadata.row_group(group).column(self._leaves().index(self._column))
+        if not is_known(pages):
+            return None
+        with damage_named(self.where):
+            self._bytes.seek(pages.data_page_offset)
+            raw = self._bytes.read(pages.total_compressed_size)
+        return decode_pages(raw, expected, self._dtype, self._codec)
+
+    def _token_type(self, column: str) -> str:
+        """Return the type of the tokens of a column: the innermost one of its lists."""
+        kind = self.schema.field(column).type
+        return str(getattr(kind, "value_type", kind))
+
+    def _leaves(self) -> list[str]:
+        """Return the columns in the order of the file, those of structures several times."""
+        columns = self._file.metadata.schema
+        return [columns.column(index).path.split(".")[0] for index in range(self._file.metadata.num_columns)]
+
     def close(self) -> None:
         """Close the file."""
         self._file.close(force=True)
+        if self._bytes is not None:
+            self._bytes.close()
 
     def units(self, column: str | None) -> npt.NDArray[np.int64]:
         """Return the rows, or the tokens of a column, before each row group, and behind the last [groups + 1]."""
@@ -132,7 +158,7 @@ class ShardFile:
         if column is None:
             counts = [metadata.row_group(group).num_rows for group in groups]
             return np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
-        leaves = [metadata.schema.column(index).path.split(".")[0] for index in range(metadata.num_columns)]
+        leaves = self._leaves()
         if column not in leaves:
             raise ConfigError.of("column", column, f"{self.where} has no such column{suggest(column, names)}")
         counts = []

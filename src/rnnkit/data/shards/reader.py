@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -20,22 +19,19 @@ if TYPE_CHECKING:
     from .manifest import Manifest
 
 _OPEN = 64  # files that are open at a time
-# Tokens of the row groups that are read by one call: a call takes as long as decoding some 30,000 tokens.
-_TOGETHER = 1 << 19
 _NARROW = ("uint8", "int8", "uint16", "int16", "uint32", "int32")
 
 
 class _Held(NamedTuple):
-    """Row groups of a stream: those of a shard from one to another; no content where they are skipped."""
+    """The row group of a stream; no content where it is skipped."""
 
     shard: int
-    first: int
-    behind: int
+    group: int
     content: Any
 
 
 class ShardReader:
-    """Reads units by their numbers; it holds some row groups for each stream, and some open files.
+    """Reads units by their numbers; it holds a row group for each stream, and some open files.
 
     Args:
         storage: where the shards are.
@@ -68,19 +64,16 @@ class ShardReader:
     def row(self, number: int) -> dict[str, Any] | None:
         """Return a row; None where its shard is skipped."""
         shard, group, at, _ = self._place(number)
-        held = None if group is None else self._groups(shard, group, 0)
-        return None if held is None else held.content[at]
+        content = None if group is None else self._content(shard, group, 0)
+        return None if content is None else content[at]
 
-    def tokens(
-        self, begin: int, end: int, out: npt.NDArray[Any], stream: int = 0, until: int = 0
-    ) -> list[tuple[int, int]]:
+    def tokens(self, begin: int, end: int, out: npt.NDArray[Any], stream: int = 0) -> list[tuple[int, int]]:
         """Write the tokens from one number to another into an array.
 
         Args:
             begin, end: the numbers.
             out: the array, whole numbers.
-            stream: which of several streams reads; each holds row groups of its own.
-            until: up to which number this stream will read on; row groups up to there are read together.
+            stream: which of several streams reads; each holds a row group of its own.
 
         Returns:
             The places of the array that belong to shards that are skipped; they are 0.
@@ -93,17 +86,14 @@ class ShardReader:
         while here < end:
             shard, group, at, left = self._place(here)
             count = min(left, end - here)
-            held = None if group is None else self._groups(shard, group, stream, max(end, until) - here + at)
+            content = None if group is None else self._content(shard, group, stream)
             span = slice(here - begin, here - begin + count)
-            if held is None:
+            if content is None:
                 out[span] = 0
                 lost.append((span.start, span.stop))
             else:
-                file = self._file(shard)
-                assert file is not None
-                assert group is not None
-                at += int(file.before[group] - file.before[held.first])
-                out[span] = _fitting(held.content[at : at + count], out.dtype, file.where)
+                where = self._storage.where(self._manifest.shards[shard].name)
+                out[span] = _fitting(content[at : at + count], out.dtype, where)
             here += count
         return lost
 
@@ -141,36 +131,19 @@ class ShardReader:
                 old.close()
         return file
 
-    def _groups(self, shard: int, group: int, stream: int, wanted: int = 0) -> _Held | None:
-        """Return row groups that begin with one, or hold it; None where it is skipped.
-
-        Args:
-            shard, group: the place.
-            stream: that reads.
-            wanted: units from the row group's first one on that the stream will read, where they are tokens.
-        """
+    def _content(self, shard: int, group: int, stream: int) -> Any:
+        """Return a row group, which the stream holds until it reads another one; None where it is skipped."""
         held = self._held.get(stream)
-        if held is None or held.shard != shard or not held.first <= group < held.behind:
-            held = self._held[stream] = self._read(shard, group, wanted)
-        return None if held.content is None else held
-
-    def _read(self, shard: int, group: int, wanted: int) -> _Held:
-        file = self._file(shard)
-        assert file is not None
-        if self._tokens:
-            before = file.before - file.before[group]
-            behind = group + 1
-            while behind < len(before) - 1 and before[behind] < wanted and before[behind + 1] <= _TOGETHER:
-                behind += 1
-            if behind > group + 1:
-                with suppress(DataError):  # which of them is damaged shows when they are read one by one
-                    return _Held(shard, group, behind, file.tokens(group, behind))
-        try:
-            content: Any = file.tokens(group) if self._tokens else Rows(file.read(group))
-        except DataError as error:
-            self._skip(shard, error)
-            content = None
-        return _Held(shard, group, group + 1, content)
+        if held is None or (held.shard, held.group) != (shard, group):
+            file = self._file(shard)
+            assert file is not None
+            try:
+                content = file.tokens(group) if self._tokens else Rows(file.read(group))
+            except DataError as error:
+                self._skip(shard, error)
+                content = None
+            held = self._held[stream] = _Held(shard, group, content)
+        return held.content
 
     def _skip(self, shard: int, error: DataError) -> None:
         if self._on_damage is None:

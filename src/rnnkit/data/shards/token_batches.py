@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     Tokens = npt.NDArray[Any]
 
 _AHEAD = 1 << 21  # tokens of all streams that are read at once
-_HELD = 1 << 24  # tokens of all streams whose row groups are held, where they have more than one each
 _ORDER, _WINDOWS = 0, 1  # what is drawn
 
 
@@ -48,7 +47,7 @@ class ShardTokenBatches(ShardBatches):
     On the same number of streams exactly the same batches follow. On another number of streams, what is left of the
     epoch is divided again: each of its targets is still seen once.
 
-    A thread reads ahead. In memory are some row groups a stream, 16 million tokens or one row group each, whatever the
+    A thread reads ahead. In memory are a row group of 65,536 tokens for each stream, and some windows, whatever the
     size of the shards.
 
     Args:
@@ -185,15 +184,12 @@ class ShardTokenBatches(ShardBatches):
         while len(cuts) > 1:
             last = bisect_right(cuts, cuts[0] + at_once) - 1
             count = cuts[last] - cuts[0]
-            ahead = min(cuts[last] + _HELD // self.batch_size, cuts[-1])
             spans = [cut(lane, cuts[0], cuts[last]).tolist() for lane in lanes]
             if all(len(span) == 1 for span in spans):
                 ids = np.empty((self.batch_size, count + 1), reader.dtype)
                 inputs, targets = ids[:, :-1], ids[:, 1:]
-                ends = [int(cut(lane, cuts[0], ahead)[0, 1]) for lane in lanes]
                 lost = [
-                    _read(reader, row, order, first, behind, ids[row], end)
-                    for row, ([(first, behind)], end) in enumerate(zip(spans, ends, strict=True))
+                    _read(reader, row, order, first, behind, ids[row]) for row, [(first, behind)] in enumerate(spans)
                 ]
             else:  # behind a change of the number of streams
                 inputs, targets = (np.empty((self.batch_size, count), reader.dtype) for _ in range(2))
@@ -223,9 +219,7 @@ def _windows(inputs: Tokens, targets: Tokens, lost: list[Steps], cuts: list[int]
         yield batch
 
 
-def _read(
-    reader: Any, stream: int, order: Ranges, first: int, behind: int, ids: Tokens, ahead: int | None = None
-) -> Steps:
+def _read(reader: Any, stream: int, order: Ranges, first: int, behind: int, ids: Tokens) -> Steps:
     """Write the tokens of some targets of an epoch, and the one before them, into an array.
 
     Args:
@@ -234,17 +228,14 @@ def _read(
         order: of the tokens in the epoch.
         first, behind: the targets.
         ids: the array.
-        ahead: up to which target the stream reads on; None: no further.
 
     Returns:
         The steps whose input or target was lost: the first one of each run, and the one behind it.
     """
     lost: Steps = []
     here = 0
-    numbers = cut(order, first - 1, behind).tolist()  # of tokens
-    ends = cut(order, first - 1, behind if ahead is None else ahead)[:, 1].tolist()
-    for (low, high), until in zip(numbers, ends, strict=False):
-        for one, other in reader.tokens(low, high, ids[here : here + high - low], stream, until):
+    for low, high in cut(order, first - 1, behind).tolist():  # numbers of tokens
+        for one, other in reader.tokens(low, high, ids[here : here + high - low], stream):
             lost.append((max(0, here + one - 1), min(here + other, len(ids) - 1)))
         here += high - low
     return lost
