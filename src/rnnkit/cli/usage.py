@@ -37,9 +37,8 @@ def mistake(error: Any, ctx: Any, words: Sequence[str], meant: str | None = None
     if is_unknown_option(error):
         return _unknown_option(error.option_name, ctx, meant)
     if hasattr(error, "param_type"):  # something is missing
-        name = "a value" if parameter is None else _value(parameter)
-        option = parameter is not None and parameter.param_type_name == "option"
-        return ConfigError(f"no {parameter.opts[0] if option else name} arrived; {_line_and_help(ctx)}")
+        name = "value" if parameter is None else _name(parameter)
+        return ConfigError(f"no {name} arrived; {_line_and_help(ctx)}")
     if hasattr(error, "option_name"):  # a value is missing, or too much
         return _value_problem(error.option_name, ctx)
     if parameter is not None:
@@ -85,8 +84,7 @@ def _value_problem(option: str, ctx: Any) -> ConfigError:
 
 
 def _refused_value(error: Any, parameter: Any, words: Sequence[str]) -> ConfigError:
-    option = parameter.param_type_name == "option"
-    name = parameter.opts[0] if option else _value(parameter)
+    option, name = parameter.param_type_name == "option", _name(parameter)
     arrived = _typed_value(parameter.opts, words) if option else None
     said = name if arrived is None else f"{name} {shlex.quote(arrived)}"
     for kinds, expected, example in _NUMBERS:
@@ -110,6 +108,13 @@ def _options(ctx: Any) -> list[Any]:
     return [parameter for parameter in ctx.command.get_params(ctx) if parameter.param_type_name == "option"]
 
 
+def _name(parameter: Any) -> str:
+    if parameter.param_type_name == "argument":
+        return _value(parameter)
+    option: str = parameter.opts[0]
+    return option
+
+
 def _value(parameter: Any) -> str:
     """How a value is called in a line."""
     name: str = parameter.metavar or parameter.name
@@ -130,7 +135,7 @@ def _line_and_help(ctx: Any) -> str:
 
 def _command(ctx: Any) -> str:
     """The words that lead to a verb: rnnkit, and the verb."""
-    names = []
+    names: list[str] = []
     while ctx.parent is not None:
         names.insert(0, ctx.info_name)
         ctx = ctx.parent
