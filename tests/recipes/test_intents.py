@@ -12,10 +12,10 @@ import rnnkit
 from rnnkit import runs
 from rnnkit.errors import ConfigError, DataError
 from rnnkit.recipes import find
-from rnnkit.recipes.base import DataRequest
 from rnnkit.recipes.finetuning import FineTune, run_job
 from rnnkit.recipes.intents import Fit, Intents, Model, intents
 from rnnkit.recipes.intents_data import Data
+from rnnkit.recipes.interface import DataRequest
 from rnnkit.runs.settings import override
 
 SMALL = Intents(

@@ -14,7 +14,7 @@ from rnnkit import runs
 from rnnkit.data import train_tokenizer
 from rnnkit.errors import ConfigError, DataError
 from rnnkit.recipes import lm_results
-from rnnkit.recipes.base import DataRequest
+from rnnkit.recipes.interface import DataRequest
 from rnnkit.recipes.lm import Fit, Model, awd, lm, tang, tinyshakespeare
 from rnnkit.recipes.text_source import TextSource, Vocabulary
 from rnnkit.runs.settings import override

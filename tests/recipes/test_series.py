@@ -62,7 +62,7 @@ def test_classes_from_a_file_of_ones_own():
     assert list(rows[0]) == ["id", "true", "prediction", "probability_fast", "probability_slow"]
     assert all(row["true"] == row["prediction"] for row in rows)
     assert all(float(row["probability_fast"]) + float(row["probability_slow"]) == pytest.approx(1) for row in rows)
-    model, inputs, labels, loss = recipe.inspection_data(folder)
+    model, inputs, labels, loss, _ = recipe.inspection_data(folder)
     assert (len(inputs), len(labels), loss) == (6, 6, "cross_entropy")
     assert (model(inputs.values, lengths=inputs.lengths).argmax(1) == labels).all()
     # The same files without labels, and other rows with them.

@@ -14,8 +14,8 @@ import rnnkit
 from rnnkit import runs
 from rnnkit.cli.main import app
 from rnnkit.errors import ConfigError, DataError
-from rnnkit.recipes.base import DataRequest
 from rnnkit.recipes.finetuning import FineTune, run_job
+from rnnkit.recipes.interface import DataRequest
 from rnnkit.recipes.text_classify import Fit, Model, TextClassify
 from rnnkit.recipes.text_classify_data import Data, troubles
 from rnnkit.runs.settings import override

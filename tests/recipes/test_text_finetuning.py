@@ -11,7 +11,7 @@ from empty_pictures import pictures_saved_empty
 
 import rnnkit
 from rnnkit.cli.arguments import trained_recipe_of
-from rnnkit.recipes.base import DataRequest
+from rnnkit.recipes.interface import DataRequest
 from rnnkit.recipes.lm import Fit, Model, lm
 from rnnkit.recipes.text_source import TextSource, Vocabulary
 from rnnkit.runs.folders import start

@@ -122,7 +122,7 @@ def test_the_network_is_inspected_on_held_out_pairs_and_on_others(run, tmp_path)
         assert "Page:" in said
         assert "model.encoder" in page.read_text(encoding="utf-8")
     recipe = override(find("translate")(), [f"data.path={run.parent / 'pairs.csv'}"])
-    model, inputs, targets, _ = recipe.inspection_data(run)
+    model, inputs, targets, *_ = recipe.inspection_data(run)
     logits = model(inputs.values, lengths=inputs.lengths)
     assert logits.shape[:2] == targets.shape  # a distribution a token
     loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten())

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from ..errors import ConfigError, DataError
-from ..recipes.base import DataRequest
+from ..recipes.interface import DataRequest
 from ..runs.settings import override
 from .arguments import Device, RecipeFile, Run, shorthands, trained_recipe_of
 from .misplaced import check_data, check_run

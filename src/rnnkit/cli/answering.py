@@ -12,7 +12,8 @@ from typing import Annotated, Any
 import typer
 
 from ..errors import ConfigError, check_number, check_whole
-from ..recipes.base import Answerer, Recipe, TextAnswer
+from ..recipes.base import Recipe
+from ..recipes.interface import Answerer, TextAnswer
 from .output import INTERRUPTED, in_options, plain_warnings
 
 BATCH = 32  # texts of a file that are answered together

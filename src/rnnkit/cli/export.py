@@ -141,7 +141,7 @@ def _rows(run: Path, recipe: Recipe | None, model: Any, data: DataRequest | None
             warn(f"the files are not compared on rows with known answers: {error}")
             return None
         same = type(found.model) is type(model) and found.targets is not None
-        which = getattr(found, "rows", "") or "rows of the run's own" if data is None else str(data.path)
+        which = found.rows or "rows of the run's own" if data is None else str(data.path)
         return (found.inputs, found.targets, found.loss, which) if same else None
 
     return rows

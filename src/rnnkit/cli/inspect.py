@@ -56,15 +56,15 @@ def inspect(
     request = data_request(file, data, encoding)
     folder = run if run.is_dir() else run.parent
     with plain_warnings():
-        model, inputs, targets, loss = _inspection_data(run, request, recipe, set_)
-        refuse_quantized_run(run, model, "be inspected", "rnnkit inspect {}")
+        measured = _inspection_data(run, request, recipe, set_)
+        refuse_quantized_run(run, measured.model, "be inspected", "rnnkit inspect {}")
 
         from ..diagnostics import diagnose
         from ..diagnostics.page import write_page
 
         of_run = run.is_dir()
         found = diagnose(
-            model, inputs, targets, loss, rows=rows,
+            measured.model, measured.inputs, measured.targets, measured.loss, rows=rows,
             records=read_training(folder) if of_run else (),
             history=read_history(folder) if of_run else (),
         )  # fmt: skip

@@ -11,8 +11,8 @@ import typer
 
 from ..errors import ConfigError, DataError
 from ..recipes import DataRequest, Recipe
-from ..recipes.base import Columns, Predictor
 from ..recipes.file_run import FileRecipe
+from ..recipes.interface import Columns, Predictor
 from ..runs.settings import override
 from . import standard_input
 from .arguments import (

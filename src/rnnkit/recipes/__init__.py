@@ -14,7 +14,8 @@ from pathlib import Path
 
 from ..errors import ConfigError, suggest
 from ..runs import Metrics
-from .base import DataRequest, InspectionData, PreparedRun, Recipe, TextAnswer, TextModel
+from .base import PreparedRun, Recipe
+from .interface import DataRequest, InspectionData, TextAnswer, TextModel
 
 __all__ = [
     "IMPORTED",

@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import rnnkit
 from rnnkit import runs
-from rnnkit.recipes.base import DataRequest, InspectionData, Recipe, refuse_data
+from rnnkit.recipes.base import Recipe, refuse_data
+from rnnkit.recipes.interface import DataRequest, InspectionData
 from rnnkit.tasks.ranges import Count, Positive, Range, Settings
 from rnnkit.tasks.settings import NetworkSettings, TrainingSettings
 
@@ -124,7 +125,7 @@ class Adding(Recipe):
         from rnnkit.recipes.inspection import read_npz
 
         rows, sums = self.test() if data is None else read_npz(data.without_encoding())
-        return InspectionData(rnnkit.load(folder), rows, sums, "mse").named("the made rows that judge")
+        return InspectionData(rnnkit.load(folder), rows, sums, "mse", "the made rows that judge")
 
     def learner(self) -> rnnkit.Learner:
         """Return a learner with a network whose weights are drawn with the seed."""

@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rnnkit.errors import DataError
-from rnnkit.recipes.base import Columns, DataRequest, InspectionData, Predictor, PreparedRun
+from rnnkit.recipes.base import PreparedRun
 from rnnkit.recipes.classify_images_data import ClassData, check_classes, divide, hold_new
 from rnnkit.recipes.classify_images_network import build, learner_of
+from rnnkit.recipes.interface import Columns, DataRequest, InspectionData, Predictor
 from rnnkit.recipes.picture_data import check_known
 from rnnkit.recipes.picture_run import PictureRecipe
 from rnnkit.recipes.prepared_training import Judged, PreparedTraining, Training
@@ -166,7 +167,7 @@ class ClassifyImages(PictureRecipe):
             which = ""
             held, _ = self.new_pictures(data.without_encoding(), namer)
         images, labels = held.subset(range(min(len(held), _INSPECTED))).rows()
-        return InspectionData(namer.model, images, labels, "cross_entropy").named(which)
+        return InspectionData(namer.model, images, labels, "cross_entropy", which)
 
     def describe_input(self) -> dict[str, Any]:
         """Return how a picture becomes an input, as JSON values."""

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rnnkit.errors import DataError
-from rnnkit.recipes.base import DataRequest
 from rnnkit.recipes.classify_images_network import learner_of
 from rnnkit.recipes.finetuning import FineTune, FineTuneJob, divide, name_old, read_old
+from rnnkit.recipes.interface import DataRequest
 from rnnkit.recipes.picture_data import check_known
 from rnnkit.runs import data_digests
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import rnnkit
 from rnnkit.errors import ConfigError
-from rnnkit.recipes.base import DataRequest
 from rnnkit.recipes.detect import Detect, PreparedDetection
 from rnnkit.recipes.detect_data import DetectItems, in_classes, with_boxes, without_judging
 from rnnkit.recipes.detect_network import learner_of
 from rnnkit.recipes.finetuning import FineTune, FineTuneWork, name_old, read_old, write_results
+from rnnkit.recipes.interface import DataRequest
 from rnnkit.recipes.picture_data import readable
 from rnnkit.runs import data_digests
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import rnnkit
 from rnnkit.errors import ConfigError
-from rnnkit.recipes.base import InspectionData
+from rnnkit.recipes.interface import InspectionData
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import ClassVar
 
 from rnnkit import runs
-from rnnkit.recipes.base import Columns, DataRequest, Recipe
+from rnnkit.recipes.base import Recipe
+from rnnkit.recipes.interface import Columns, DataRequest
 
 
 class FileRecipe(Recipe):

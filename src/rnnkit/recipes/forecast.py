@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from rnnkit import runs
 from rnnkit.errors import ConfigError
-from rnnkit.recipes.base import Columns, DataRequest, InspectionData, PreparedRun, Recipe
+from rnnkit.recipes.base import PreparedRun, Recipe
 from rnnkit.recipes.forecast_source import ForecastSource, in_forecast_settings
+from rnnkit.recipes.interface import Columns, DataRequest, InspectionData
 from rnnkit.tasks.forecast_settings import Fit, Model, check_together, usual_lookback
 from rnnkit.tasks.ranges import Count, Range, Seed
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ConfigError
 from ..runs import chosen_on_validation, data_digests
 from ..tasks.ranges import Count, Positive, Share, WholeNumber
-from .base import DataRequest
 from .finetuning import FineTune, FineTuneWork, name_old, read_old, write_results
 from .forecast_source import in_forecast_settings
+from .interface import DataRequest
 
 if TYPE_CHECKING:
     from ..data.forecasting import ForecastWindows, TimeParts, TimeSeries

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..errors import ConfigError, DataError, ShapeError
 from ..tasks.ranges import Positive, Seed, Settings
-from .base import Columns, DataRequest, InspectionData, Predictor, PreparedRun, Recipe
+from .base import PreparedRun, Recipe
 from .imported_rows import ImportWords, answers_of, checked, inputs_of, padded, target_names
+from .interface import Columns, DataRequest, InspectionData, Predictor
 from .table_settings import TableSettings
 
 if TYPE_CHECKING:

@@ -28,10 +28,10 @@ from ..ops.padding import valid_steps
 from ..training.execution import find_device
 from ..training.learner import Learner
 from ..training.objectives.objective import Objective, Score
-from .base import InspectionData
 from .finetuning import FineTuneJob, divide
 from .imported_rows import only_target_name, target_names
 from .inspection import named_arrays, tensor_of
+from .interface import InspectionData
 
 if TYPE_CHECKING:
     from ..models.graph import GraphModel

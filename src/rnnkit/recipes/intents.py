@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 import rnnkit
 from rnnkit import runs
 from rnnkit.errors import ConfigError, DataError
-from rnnkit.recipes.base import Columns, DataRequest, InspectionData, Predictor, PreparedRun, Recipe, no_validation
+from rnnkit.recipes.base import PreparedRun, Recipe, no_validation
 from rnnkit.recipes.intents_data import Data, Parts, divide, known, read_plain, troubles
 from rnnkit.recipes.intents_results import slots_of, write_results
+from rnnkit.recipes.interface import Columns, DataRequest, InspectionData, Predictor
 from rnnkit.runs import data_digests
 from rnnkit.tasks.ranges import Count, NotNegative, Positive, Range, Seed, Share, WholeNumber
 from rnnkit.tasks.settings import AveragedSettings, Cell, NetworkSettings

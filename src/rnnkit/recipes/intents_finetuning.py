@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from rnnkit.data.splits import held_out
 from rnnkit.errors import ConfigError, DataError
-from rnnkit.recipes.base import DataRequest
 from rnnkit.recipes.finetuning import FineTune, FineTuneJob, name_old, read_old
 from rnnkit.recipes.intents import Intents, learner_of, load
 from rnnkit.recipes.intents_data import Parts, divide, known
+from rnnkit.recipes.interface import DataRequest
 from rnnkit.runs import data_digests
 
 if TYPE_CHECKING:

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 import rnnkit
 from rnnkit import runs
 from rnnkit.errors import ConfigError, DataError
-from rnnkit.recipes.base import DataRequest, InspectionData, PreparedRun, Recipe, TextModel, no_validation
+from rnnkit.recipes.base import PreparedRun, Recipe, no_validation
+from rnnkit.recipes.interface import DataRequest, InspectionData, TextModel
 from rnnkit.recipes.text_source import TextSource, Vocabulary
 from rnnkit.runs import data_digests
 from rnnkit.tasks.ranges import Count, NotNegative, Range, Seed, Share
@@ -247,8 +248,10 @@ class Lm(Recipe):
 
         if data is None and (shards := self._token_shards(folder)) is not None:
             inputs, targets, part = shards.windows()
-            found = InspectionData(rnnkit.load(folder), inputs, targets, "cross_entropy")
-            return found.named(f"windows of the {part} shards")
+            return InspectionData(
+                rnnkit.load(folder), inputs, targets, "cross_entropy", f"windows of the {part} shards"
+            )
+        which = ""
         if data is None:
             parts = self.data.parts()
             texts = parts.validation or parts.train
@@ -258,8 +261,7 @@ class Lm(Recipe):
                 texts = self.data.read(data.path, data.encoding)
             tokens = rnnkit.data.tokenize(texts, stored_tokenizer(folder), separators=stored_separators(folder))
         batch = next(iter(tokens.batches(max(1, min(16, len(tokens) - 1)), self.fit.window)))
-        found = InspectionData(rnnkit.load(folder), batch.inputs, batch.targets, "cross_entropy")
-        return found if data is not None else found.named(which)
+        return InspectionData(rnnkit.load(folder), batch.inputs, batch.targets, "cross_entropy", which)
 
     def fine_tune_job(self, folder: Path, data: DataRequest, settings: FineTune) -> LanguageModelJob:
         """Return the folder's model with other texts to learn."""

@@ -29,7 +29,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import rnnkit
 from rnnkit import runs
 from rnnkit.errors import ConfigError
-from rnnkit.recipes.base import Columns, DataRequest, InspectionData, Predictor, Recipe, no_validation, refuse_data
+from rnnkit.recipes.base import Recipe, no_validation, refuse_data
+from rnnkit.recipes.interface import Columns, DataRequest, InspectionData, Predictor
 from rnnkit.tasks.ranges import Count, NotNegative, Positive, Seed, Settings, Share, WholeNumber
 from rnnkit.tasks.settings import Cell, NetworkSettings, OptimizerSettings
 
@@ -201,7 +202,7 @@ class Mnist(Recipe):
         from rnnkit.recipes.inspection import read_npz
 
         images, labels = self.splits()[2] if data is None else read_npz(data.without_encoding())
-        return InspectionData(rnnkit.load(folder), images, labels, "cross_entropy").named("the test images")
+        return InspectionData(rnnkit.load(folder), images, labels, "cross_entropy", "the test images")
 
     def fine_tune_job(self, folder: Path, data: DataRequest, settings: FineTune) -> FineTuneJob:
         """Return the folder's model with new images to learn: a folder with a folder of images for each digit."""

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import rnnkit
 from rnnkit.data.sentences import sentence
 from rnnkit.errors import DataError
-from rnnkit.recipes.base import Columns, DataRequest, InspectionData, Predictor, PreparedRun
+from rnnkit.recipes.base import PreparedRun
 from rnnkit.recipes.file_run import FileRecipe
+from rnnkit.recipes.interface import Columns, DataRequest, InspectionData, Predictor
 from rnnkit.recipes.picture_data import divide_pictures
 from rnnkit.recipes.prepared_training import Judged, PreparedTraining, Training
 from rnnkit.recipes.video_data import VideoData, as_videos
@@ -207,7 +208,7 @@ class NextFrames(FileRecipe):
             held, which = self.windows_of(data, predictor), ""
         frames = held.windows(range(min(len(held), _INSPECTED))).float() / 255
         inputs, targets = frames[:, :-1], frames[:, 1:]  # each frame from the true ones
-        return InspectionData(predictor.model, inputs, targets, "mse").named(which)
+        return InspectionData(predictor.model, inputs, targets, "mse", which)
 
     def fine_tune_job(self, folder: Path, data: DataRequest, settings: FineTune) -> FineTuneWork:
         """Return the folder's model with windows of other clips to learn."""

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rnnkit.errors import ConfigError
-from rnnkit.recipes.base import DataRequest
 from rnnkit.recipes.finetuning import FineTune
+from rnnkit.recipes.interface import DataRequest
 from rnnkit.recipes.next_frames import NextFrames, PreparedFrames, hold_windows, learner_of
 from rnnkit.recipes.prepared_training import Judged
 from rnnkit.recipes.recognition_finetuning import MixedItems, RecognitionJob, job_parts

@@ -12,7 +12,7 @@ from rnnkit.recipes.video_results import as_pictures
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from rnnkit.recipes.base import Columns
+    from rnnkit.recipes.interface import Columns
     from rnnkit.tasks.frame_scores import FrameScores
     from rnnkit.tasks.next_frames import FramePredictor
     from rnnkit.tasks.next_frames_batches import Windows

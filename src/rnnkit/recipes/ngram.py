@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from rnnkit import runs
 from rnnkit.errors import ConfigError
-from rnnkit.recipes.base import DataRequest, PreparedRun, Recipe
+from rnnkit.recipes.base import PreparedRun, Recipe
+from rnnkit.recipes.interface import DataRequest
 from rnnkit.recipes.text_source import TextSource
 from rnnkit.runs import data_digests
 from rnnkit.tasks.ranges import Count, Range, Settings

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import DataError
 from ..tasks.text_pairs import PairTokenizers, Search, end_of
-from .base import TextAnswer
+from .interface import TextAnswer
 
 if TYPE_CHECKING:
     import torch

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..tasks.text_pairs import PairTokenizers, TextPair
-from .base import TextAnswer
+from .interface import TextAnswer
 from .text_page import Sample, attention_of, write_text_page
 
 _SHOWN = 12

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
 
 import rnnkit
 from rnnkit.errors import ConfigError, DataError, check_choice
-from rnnkit.recipes.base import DataRequest, InspectionData, PreparedRun, Recipe
+from rnnkit.recipes.base import PreparedRun, Recipe
+from rnnkit.recipes.interface import DataRequest, InspectionData
 from rnnkit.recipes.prepared_training import Judged, PreparedTraining, Training
 from rnnkit.recipes.series import divide_rows, read_new
 from rnnkit.recipes.source import Source

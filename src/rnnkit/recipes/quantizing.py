@@ -16,7 +16,8 @@ from ..runs import METRICS, RECIPE, VERSIONS, read_facts, read_recipe, start, wr
 from ..runs.folders import claim_next
 from ..serialization import FILE, STATE, read_config, save_module
 from ..tasks.figure_names import figure_name
-from .base import DataRequest, Recipe
+from .base import Recipe
+from .interface import DataRequest
 
 if TYPE_CHECKING:
     from ..layers.quantized import Quantization

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rnnkit.finetuning.heads import grow_linear_head
-from rnnkit.recipes.base import DataRequest
 from rnnkit.recipes.finetuning import FineTune
+from rnnkit.recipes.interface import DataRequest
 from rnnkit.recipes.prepared_training import Judged
 from rnnkit.recipes.read import PreparedReading, Read
 from rnnkit.recipes.read_data import hold_lines, without_narrow

@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from rnnkit.recipes.base import Columns, DataRequest, InspectionData, Predictor, PreparedRun
+from rnnkit.recipes.base import PreparedRun
+from rnnkit.recipes.interface import Columns, DataRequest, InspectionData, Predictor
 from rnnkit.recipes.picture_data import divide_pictures, readable
 from rnnkit.recipes.picture_run import PictureRecipe
 from rnnkit.recipes.prepared_training import Judged, PreparedTraining, Training

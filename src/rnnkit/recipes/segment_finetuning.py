@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from rnnkit.errors import ConfigError, DataError
 from rnnkit.finetuning.heads import grow_linear_head
-from rnnkit.recipes.base import DataRequest
 from rnnkit.recipes.finetuning import FineTune
+from rnnkit.recipes.interface import DataRequest
 from rnnkit.recipes.picture_data import readable
 from rnnkit.recipes.prepared_training import Judged
 from rnnkit.recipes.recognition_finetuning import MixedItems, RecognitionJob, job_parts

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rnnkit.errors import ConfigError
-from rnnkit.recipes.base import InspectionData
+from rnnkit.recipes.interface import InspectionData
 
 if TYPE_CHECKING:
     from rnnkit.recipes.segment_data import PixelItems

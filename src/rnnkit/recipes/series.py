@@ -15,7 +15,8 @@ from ..runs import Metrics, chosen_on_validation, data_digests, record
 from ..runs.tables import Columns, write_table
 from ..tasks.ranges import Seed
 from ..tasks.settings import Fit, Model
-from .base import DataRequest, InspectionData, Predictor, PreparedRun, Recipe, no_validation
+from .base import PreparedRun, Recipe, no_validation
+from .interface import DataRequest, InspectionData, Predictor
 from .source import Source
 from .wording import in_settings
 
@@ -108,7 +109,7 @@ class SeriesRecipe(Recipe):
         predictor, rows = self._to_judge(folder, data)
         targets = predictor.task.inspection_targets(rows, predictor.preprocessing)
         loss = predictor.task.loss(self.fit)
-        return InspectionData(predictor.model, predictor.inputs(rows), targets, loss).named("the test rows")
+        return InspectionData(predictor.model, predictor.inputs(rows), targets, loss, "the test rows")
 
     def predict(self, folder: Path, data: DataRequest) -> Columns:
         """Return the answers for the rows of a file, a list a column: id, and the task's columns."""

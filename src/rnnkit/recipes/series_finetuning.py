@@ -9,8 +9,8 @@ from ..data.splits import split
 from ..runs import data_digests
 from ..tasks import series
 from ..tasks.network import make_learner
-from .base import DataRequest
 from .finetuning import FineTune, FineTuneJob, Pair, name_old, read_old
+from .interface import DataRequest
 from .series import SeriesRecipe, divide, read_new
 
 if TYPE_CHECKING:

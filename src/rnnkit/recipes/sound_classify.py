@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import rnnkit
 from rnnkit import runs
 from rnnkit.errors import ConfigError, DataError, DataWarning
-from rnnkit.recipes.base import Columns, DataRequest, Predictor, PreparedRun, no_validation
+from rnnkit.recipes.base import PreparedRun, no_validation
+from rnnkit.recipes.interface import Columns, DataRequest, Predictor
 from rnnkit.recipes.labelled_sounds import LabelledClips, labelled, with_voices, without_long, without_speaker
 from rnnkit.recipes.prepared_parts import PreparedParts
 from rnnkit.recipes.sound_run import SoundRecipe

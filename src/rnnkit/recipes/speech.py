@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import rnnkit
 from rnnkit.errors import ConfigError, DataError
-from rnnkit.recipes.base import Aligner, Columns, DataRequest, Predictor, PreparedRun
+from rnnkit.recipes.base import PreparedRun
+from rnnkit.recipes.interface import Aligner, Columns, DataRequest, Predictor
 from rnnkit.recipes.prepared_training import Judged, Training
 from rnnkit.recipes.recognition import PreparedRecognition, unknown_tokens
 from rnnkit.recipes.sound_run import SoundRecipe

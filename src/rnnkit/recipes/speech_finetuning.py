@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from rnnkit.recipes.base import DataRequest
 from rnnkit.recipes.finetuning import FineTune
+from rnnkit.recipes.interface import DataRequest
 from rnnkit.recipes.prepared_training import Judged
 from rnnkit.recipes.recognition import learn_new_tokens
 from rnnkit.recipes.recognition_finetuning import MixedItems, RecognitionJob, job_parts

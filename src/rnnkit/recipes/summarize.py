@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from rnnkit.recipes.base import Answerer
+from rnnkit.recipes.interface import Answerer
 from rnnkit.recipes.pair_settings import Data, Model, SummaryFit
 from rnnkit.recipes.text_pairs import PairRecipe
 from rnnkit.tasks.text_pairs import Search, TextPair

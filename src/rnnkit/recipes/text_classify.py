@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import rnnkit
 from rnnkit import runs
 from rnnkit.errors import ConfigError, DataError
-from rnnkit.recipes.base import Columns, DataRequest, InspectionData, Predictor, PreparedRun, Recipe, no_validation
+from rnnkit.recipes.base import PreparedRun, Recipe, no_validation
+from rnnkit.recipes.interface import Columns, DataRequest, InspectionData, Predictor
 from rnnkit.recipes.text_classify_data import Data, Parts, check_labels, divide, troubles
 from rnnkit.recipes.text_classify_results import write_results
 from rnnkit.recipes.text_classify_trained import Trained
@@ -154,7 +155,7 @@ class TextClassify(Recipe):
         trained = Trained.of(folder, self)
         which, texts = self._held(folder) if data is None else ("", self.to_judge(folder, data))
         inputs, targets = trained.rows(texts).arrays()
-        return InspectionData(trained.model, inputs, targets, "cross_entropy").named(which)
+        return InspectionData(trained.model, inputs, targets, "cross_entropy", which)
 
     def fine_tune_job(self, folder: Path, data: DataRequest, settings: FineTune) -> FineTuneJob:
         """Return the folder's model with the texts of a file to learn; new classes join the old ones."""

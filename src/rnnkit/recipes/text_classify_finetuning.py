@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from rnnkit.data.labels import sorted_classes
 from rnnkit.errors import DataError
-from rnnkit.recipes.base import DataRequest
 from rnnkit.recipes.finetuning import FineTune, FineTuneJob, divide, name_old, read_old
+from rnnkit.recipes.interface import DataRequest
 from rnnkit.recipes.text_classify import TextClassify, learner_of
 from rnnkit.recipes.text_classify_data import Parts
 from rnnkit.recipes.text_classify_data import divide as divide_texts

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import rnnkit
-from rnnkit.recipes.base import Columns
+from rnnkit.recipes.interface import Columns
 
 if TYPE_CHECKING:
     import torch

@@ -13,7 +13,7 @@ from .table_settings import as_mark
 from .wording import in_data_settings, with_remedies
 
 if TYPE_CHECKING:
-    from .base import DataRequest
+    from .interface import DataRequest
     from .pair_settings import Data
 
 

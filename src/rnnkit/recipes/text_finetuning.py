@@ -16,8 +16,8 @@ import rnnkit
 
 from ..errors import ConfigError, DataError, Place
 from ..runs import REPORT, data_digests
-from .base import DataRequest
 from .finetuning import FineTune, FineTuneWork, refuse_old_rows, write_results
+from .interface import DataRequest
 
 if TYPE_CHECKING:
     from ..data.text.parts import TextParts

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..plotting.page import Page
-from .base import TextAnswer
+from .interface import TextAnswer
 from .run_page import MADE, RunPage
 
 

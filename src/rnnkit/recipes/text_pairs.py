@@ -18,7 +18,8 @@ from ..runs.tables import Columns, write_table
 from ..tasks.ranges import Seed
 from ..tasks.text_pairs import PairTokenizers, Search, TextPair
 from ..tasks.text_scores import Scores, guess_language
-from .base import Answerer, DataRequest, InspectionData, Predictor, PreparedRun, Recipe, TextAnswer, no_validation
+from .base import PreparedRun, Recipe, no_validation
+from .interface import Answerer, DataRequest, InspectionData, Predictor, TextAnswer
 from .pair_choice import EpochChoice, check_choice_of_epoch
 from .pair_model import PairModel
 from .pair_network import build, make_learner, make_tokenizers

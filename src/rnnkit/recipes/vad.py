@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import rnnkit
 from rnnkit import runs
 from rnnkit.errors import ConfigError, DataError
-from rnnkit.recipes.base import Columns, DataRequest, Predictor, PreparedRun, Recipe, no_validation
+from rnnkit.recipes.base import PreparedRun, Recipe, no_validation
+from rnnkit.recipes.interface import Columns, DataRequest, Predictor
 from rnnkit.recipes.speech_data import divide_clips
 from rnnkit.recipes.speech_sound import make_front
 from rnnkit.recipes.vad_data import VoiceData, hear, make_scenes, read_noises

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rnnkit.errors import DataError
-from rnnkit.recipes.base import Columns, DataRequest, InspectionData, Predictor, PreparedRun
+from rnnkit.recipes.base import PreparedRun
 from rnnkit.recipes.file_run import FileRecipe
+from rnnkit.recipes.interface import Columns, DataRequest, InspectionData, Predictor
 from rnnkit.recipes.picture_data import check_known, divide_pictures, of_classes
 from rnnkit.recipes.prepared_training import Judged, PreparedTraining, Training
 from rnnkit.recipes.video_data import ClassData, hold_clips, with_classes
@@ -167,8 +168,8 @@ class Video(FileRecipe):
         [batch] = ClipBatches(held.subset(range(count)), classifier.classes, count, shuffle=False)
         assert batch.input_lengths is not None
         return InspectionData(
-            classifier.model, Sequences(batch.inputs, batch.input_lengths), batch.targets, "cross_entropy"
-        ).named(which)
+            classifier.model, Sequences(batch.inputs, batch.input_lengths), batch.targets, "cross_entropy", which
+        )
 
     def describe_input(self) -> dict[str, Any]:
         """Return how a clip becomes an input, as JSON values."""

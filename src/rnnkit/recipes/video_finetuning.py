@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from rnnkit.data.labels import sorted_classes
 from rnnkit.errors import DataError
-from rnnkit.recipes.base import DataRequest
 from rnnkit.recipes.finetuning import FineTune, FineTuneJob, divide, name_old, read_old
+from rnnkit.recipes.interface import DataRequest
 from rnnkit.recipes.picture_data import check_known
 from rnnkit.recipes.video import PreparedVideo, Video
 from rnnkit.recipes.video_data import hold_clips
