@@ -22,7 +22,7 @@ from ..data.position import ResumableBatches
 from ..errors import DataError, check_number, check_whole
 from ..layers.modes import mode
 from ..ops.losses import LOSSES
-from ..training.objectives.objective import HorizonObjective
+from ..training.objectives.horizon import HorizonObjective
 from ..types import Batch, Sequences, fingerprint_sample
 
 Array = npt.NDArray[Any]

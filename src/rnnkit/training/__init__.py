@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from .loop import Run
     from .objectives.ctc import CTC
     from .objectives.ctc_attention import CTCAttention
-    from .objectives.objective import HorizonObjective, Objective, Score, SequenceObjective, StepObjective
+    from .objectives.horizon import HorizonObjective, StepObjective
+    from .objectives.objective import Objective, Score, SequenceObjective
     from .objectives.pixels import PixelObjective
     from .objectives.sequence_to_sequence import SequenceToSequence
     from .objectives.sets import SetObjective
@@ -48,7 +49,7 @@ _NAMES = {
     "Exchange": "distribution.exchange",
     "Execution": "execution",
     "History": "history",
-    "HorizonObjective": "objectives.objective",
+    "HorizonObjective": "objectives.horizon",
     "JSONLines": "watching.logs",
     "Learner": "learner",
     "LearnerConfig": "config",
@@ -64,7 +65,7 @@ _NAMES = {
     "SequenceToSequence": "objectives.sequence_to_sequence",
     "SetObjective": "objectives.sets",
     "SlantedTriangular": "optimization.schedules",
-    "StepObjective": "objectives.objective",
+    "StepObjective": "objectives.horizon",
     "TensorBoard": "watching.logs",
     "Transducer": "objectives.transducer",
     "ValidationFigures": "watching.validation_figures",

@@ -15,7 +15,8 @@ from ...ops.padding import valid_steps
 from ...types import Batch, State
 from ..batching.arrays import HALF, as_normal, check_inputs, select
 from ..execution import Execution
-from .objective import InferredObjective, Objective, Score
+from .inferred import InferredObjective
+from .objective import Objective, Score
 
 
 class _ForArrays(Words):

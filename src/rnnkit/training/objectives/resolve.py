@@ -13,7 +13,9 @@ from ..signatures import parameters_of, takes
 from .cross_entropy import ClassWeights, make_cross_entropy
 from .ctc import CTC
 from .ctc_attention import CTCAttention
-from .objective import HorizonObjective, InferredObjective, Objective, SequenceObjective, StepObjective
+from .horizon import HorizonObjective, StepObjective
+from .inferred import InferredObjective
+from .objective import Objective, SequenceObjective
 from .pixels import PixelObjective
 from .sequence_to_sequence import SequenceToSequence
 from .sets import SetObjective

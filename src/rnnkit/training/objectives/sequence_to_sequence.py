@@ -11,7 +11,8 @@ from ...errors import ConfigError, DataError, ShapeError, check_number, check_wh
 from ...ops.losses import LOSSES, Loss
 from ...ops.padding import valid_steps
 from ...types import Batch
-from .objective import HorizonObjective, Score, call_model
+from .horizon import HorizonObjective
+from .objective import Score, call_model
 
 
 class SequenceToSequence(HorizonObjective):

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from ...types import Batch
 from ..batching.arrays import select
-from .objective import HorizonObjective, Score, call_model
+from .horizon import HorizonObjective
+from .objective import Score, call_model
 
 
 class TeacherForcedHorizon(HorizonObjective):
