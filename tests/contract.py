@@ -17,6 +17,7 @@ import pickle
 
 import pytest
 import torch
+from layer_inputs import check_same, gradients, lengths_for, random_state, resets_for, sequence
 from tolerances import assert_close
 
 from rnnkit.errors import BackendError, ShapeError
@@ -25,54 +26,6 @@ from rnnkit.ops.state import map_state, tensors
 # (batch, time, input, hidden): one of each, vectors' widths and one beside them, more rows than a register tile has.
 # Few steps, because each costs a reference as much as a large one; but more rows together than are summed at once, 128.
 SIZES = [(1, 1, 1, 1), (3, 5, 2, 7), (2, 2, 16, 16), (5, 4, 3, 50), (33, 4, 20, 65)]
-
-
-def sequence(layer, batch, time, seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    dtype = layer.weight_ih_l0.dtype
-    return torch.randn(time, batch, layer.input_size, generator=generator, dtype=dtype)
-
-
-def random_state(layer, batch):
-    generator = torch.Generator().manual_seed(1)
-    zeros = layer.initial_state(batch)
-    return map_state(lambda leaf: torch.randn(leaf.shape, generator=generator, dtype=leaf.dtype) * 0.5, zeros)
-
-
-def lengths_for(batch, time):
-    """From 1 to T in no order, including T."""
-    return torch.tensor([1 + (time - 1 - 3 * row) % time for row in range(batch)])
-
-
-def resets_for(batch, time):
-    """Every third step, another one in each row."""
-    return (torch.arange(batch)[:, None] + torch.arange(time)[None, :]) % 3 == 0
-
-
-def gradients(outcome, inputs):
-    """Gradients of a weighted sum of everything that came out, so that no entry can hide."""
-    generator = torch.Generator().manual_seed(2)
-    leaves = tensors(outcome)
-    weights = [torch.randn(leaf.shape, generator=generator, dtype=leaf.dtype) for leaf in leaves]
-    return torch.autograd.grad(
-        leaves, inputs, weights, materialize_grads=True
-    )  # a given state leaves a learned one unused
-
-
-def check_same(layer, other, *, batch, time, state=False, **ragged):
-    """Outputs, final state and all gradients of two layers with the same weights."""
-    found = []
-    for one in (layer, other):
-        x = sequence(one, batch, time).requires_grad_()
-        hx = None
-        inputs = [x, *one.parameters()]
-        if state:
-            hx = map_state(lambda leaf: leaf.requires_grad_(), random_state(layer, batch))
-            inputs += tensors(hx)
-        outcome = one(x, hx, **ragged)
-        found.append((*tensors(outcome), *gradients(outcome, inputs)))
-    for actual, expected in zip(*found, strict=True):
-        assert_close(actual, expected)
 
 
 def check_reference(make, **options):

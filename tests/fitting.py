@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 from rnnkit.training.history import History
@@ -35,3 +36,9 @@ def trained(classifier: Callable[[], nn.Module], blobs: object) -> Learner:
     learner = Learner(classifier(), lr=0.02)
     quiet(learner, blobs, epochs=5, seed=0)
     return learner
+
+
+def stored(folder, model):
+    """The weights in the model's file, in the order of `weights`."""
+    found = load_file(folder / "model.safetensors")
+    return [found[name] for name in model.state_dict()]

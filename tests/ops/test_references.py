@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 import torch
-from contract import gradients
+from layer_inputs import gradients
 from tolerances import assert_close
 
 from rnnkit.errors import ConfigError, ShapeError
