@@ -9,6 +9,7 @@ import numpy as np
 
 from ..errors import DataError, Place
 from ..spelling import composed, is_composed
+from .sentences import quoted
 from .series import SeriesSet
 
 _MOST = 12  # names in a message
@@ -56,12 +57,12 @@ def _compare(series: SeriesSet, found: Sequence[str], expected: Sequence[str]) -
     extra = [name for name in found if name not in set(expected)]
     if not missing and not extra:
         return
-    parts = [f"missing {_names(missing)}"] if missing else []
-    parts += [f"extra {_names(extra)}"] if extra else []
+    parts = [f"missing {quoted(missing, _MOST)}"] if missing else []
+    parts += [f"extra {quoted(extra, _MOST)}"] if extra else []
     raise DataError(
         f"the columns differ from the training data's: {'; '.join(parts)}",
         Place(series.source),
-        note=f"Expected {_names(expected)}",
+        note=f"Expected {quoted(expected, _MOST)}",
     )
 
 
@@ -76,8 +77,3 @@ def _reorder_steps(series: SeriesSet, steps: Sequence[str]) -> SeriesSet:
         full[: len(row)] = row
         rows.append(full[order])
     return replace(series, values=rows, steps=tuple(steps))
-
-
-def _names(names: Sequence[str]) -> str:
-    text = ", ".join(map(repr, names[:_MOST]))
-    return text + (f" and {len(names) - _MOST} more" if len(names) > _MOST else "")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 import numpy as np
 
 from ..errors import DataError, Place
+from .sentences import quoted
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -70,7 +71,7 @@ def unpack_frames(
         if is_frame(row):
             given = columns_of(row)
             if sorted(given) != sorted(names):
-                raise DataError(f"has the columns {_listed(given)}; expected {_listed(names)}", where(index))
+                raise DataError(f"has the columns {quoted(given, 12)}; expected {quoted(names, 12)}", where(index))
             row = frame_values(row.iloc[:, [given.index(name) for name in names]], where(index))
         found.append(row)
     return found, names if channels is None else channels
@@ -80,7 +81,3 @@ def _is_numeric(kind: Any) -> bool:
     import pandas as pd
 
     return bool(pd.api.types.is_numeric_dtype(kind))
-
-
-def _listed(names: Sequence[str], most: int = 12) -> str:
-    return ", ".join(map(repr, names[:most])) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -11,6 +11,7 @@ import numpy as np
 from ..errors import DataError, Place
 from ..ordering import sorted_names
 from ..spelling import composed
+from .sentences import quoted
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -81,14 +82,9 @@ def encode_labels(
         row = next(row for row, name in enumerate(names) if name not in index)
         first = f"series {row if ids is None else ids[row]}"
         raise DataError(
-            f"unseen {'class' if len(unseen) == 1 else 'classes'} {_list(unseen)}, first in {first}; known: "
-            f"{_list(classes)}",
+            f"unseen {'class' if len(unseen) == 1 else 'classes'} {quoted(unseen, 10)}, first in {first}; known: "
+            f"{quoted(classes, 10)}",
             Place(source),
             ("drop these rows", "train on data that has them"),
         )
     return np.array([index[name] for name in names], np.int64)
-
-
-def _list(names: Sequence[str], most: int = 10) -> str:
-    text = ", ".join(map(repr, names[:most]))
-    return text + (f" and {len(names) - most} more" if len(names) > most else "")

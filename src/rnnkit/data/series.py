@@ -16,6 +16,7 @@ from ..spelling import composed
 from ..types import Field
 from .frames import columns_of, frame_values, is_frame, unpack_frames
 from .row_checks import check_rows, no_value_error, observed_length
+from .sentences import quoted
 from .sharding import shard_indices
 
 if TYPE_CHECKING:
@@ -158,11 +159,11 @@ class SeriesSet:
         parts = [
             f"{len(self)} series of {low} steps" if low == high else f"{len(self)} series of {low} to {high} steps"
         ]
-        parts.append(f"channels {_listed(self.channels)}")
+        parts.append(f"channels {quoted(self.channels, 4)}")
         if self.targets is not None and self.targets.dtype.kind == "f":
             parts.append("1 number each" if self.targets.ndim == 1 else f"{self.targets.shape[1]} numbers each")
         elif self.targets is not None:
-            parts.append(f"labels {_listed(sorted_names(self.targets.tolist()))}")
+            parts.append(f"labels {quoted(sorted_names(self.targets.tolist()), 4)}")
         if self.groups is not None:
             parts.append(f"{len(np.unique(self.groups))} groups")
         return "; ".join(parts)
@@ -315,8 +316,3 @@ def _row(row: Any, place: Place) -> npt.NDArray[Any]:
         raise DataError(f"has shape {shape}; expected (time,) or (time, channels), at least one of each", place)
     exact = np.result_type(array.dtype, np.float32)
     return array.astype(exact if exact.itemsize <= 8 else np.float64)
-
-
-def _listed(names: Sequence[str], most: int = 4) -> str:
-    shown = ", ".join(map(repr, names[:most]))
-    return f"{shown} and {len(names) - most} more" if len(names) > most else shown

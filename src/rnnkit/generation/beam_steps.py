@@ -12,6 +12,7 @@ import math
 import torch
 
 from ..errors import ConfigError
+from ..ops.native_linear import MOST_ROWS
 from ..ops.native_tokens import best_continuations
 from ..ops.padding import valid_steps
 from .hypotheses import BeamSettings, Hypothesis, completing_tokens
@@ -21,7 +22,6 @@ from .sampling import check_vocabulary, refuse_no_choice
 
 Tensor = torch.Tensor
 _MOST_BANS = 64  # tokens of a source that repeat a sequence, beyond which they are left out before the choice
-_FEW_ROWS = 16  # so many rows take a step about as fast as one does: each step reads all weights
 
 
 class BeamSteps:
@@ -62,7 +62,7 @@ class BeamSteps:
     def _read(self, prompts: list[list[int]], index: Tensor) -> None:
         """Read the prompts; row i is of source ``index[i]``."""
         model = self.model
-        if len(index) <= _FEW_ROWS and all(len(row) == 1 for row in prompts):
+        if len(index) <= MOST_ROWS and all(len(row) == 1 for row in prompts):
             # All rows in one step of the session that continues, because the next steps read its weights, too.
             self.session = model.session(len(index), model.reorder(model.initial_state(len(prompts)), index))
             self.logits = self.session.step(torch.tensor([row[0] for row in prompts], device=self.device)[index])

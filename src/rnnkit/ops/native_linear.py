@@ -11,7 +11,7 @@ from ..errors import ShapeError
 from .backend import native_core, native_problem
 
 Tensor = torch.Tensor
-MOST_ROWS = 16  # up to which packing is of use; with more PyTorch's product is as fast
+MOST_ROWS = 16  # up to which a step takes the time that its weights are read in; with more packing them is of no use
 _LEAST_WEIGHTS = 1 << 14  # likewise, from which on
 
 

@@ -17,6 +17,7 @@ from ..data.forecasting.preparation import ForecastPreprocessing
 from ..data.forecasting.scaling import Scaling
 from ..data.forecasting.series import TimeSeries
 from ..data.forecasting.windows import ForecastWindows
+from ..data.sentences import quoted
 from ..errors import ConfigError, DataError, Place
 from ..finetuning.adapters import merge_adapters
 from ..training.fine_tuning.report import FineTuningReport, Quality
@@ -368,5 +369,4 @@ def _seen(predictor: ForecastPredictor, parts: TimeParts) -> dict[str, dict[str,
 
 
 def _listed(names: list[str]) -> str:
-    shown = ", ".join(map(repr, names[:5])) + (f" and {len(names) - 5:,} more" if names[5:] else "")
-    return f"The series {shown}"
+    return f"The series {quoted(names, 5)}"

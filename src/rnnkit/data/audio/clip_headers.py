@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from pathlib import Path
 
 from ...errors import DataError, MissingExtraError
-from ..sentences import MISNAMED, UNREADABLE, Phrase, sentence
+from ..sentences import MISNAMED, UNREADABLE, Findings
 from .clip_layouts import Entry
 from .sound_files import AudioInfo
 from .waveforms import audio_info
@@ -26,7 +26,7 @@ _NO_SAMPLES = ("holds no samples, and is left out", "hold no samples, and are le
 _TRUNCATED = ("is truncated, and is read as far as it goes", "are truncated, and are read as far as they go")
 
 
-class Headers:
+class ClipHeaders:
     """Reads the header of each file once, and collects what is to be said.
 
     Args:
@@ -36,10 +36,8 @@ class Headers:
     def __init__(self, longest: float) -> None:
         self._longest = longest
         self._infos: dict[Path, AudioInfo | None] = {}
-        self._found: dict[Phrase, list[str]] = defaultdict(list)
+        self._found = Findings("clips")
         self._rates: Counter[int] = Counter()
-        self._without: dict[str, list[str]] = {"transcript": [], "label": [], "speaker": []}
-        self._count = 0
 
     def rate_of(self, entry: Entry) -> int:
         """Return the rate of an entry's file."""
@@ -49,46 +47,45 @@ class Headers:
 
     def examine(self, entry: Entry) -> tuple[float, float] | None:
         """Return start and length of an entry in seconds; None: it cannot be used."""
-        self._count += 1
         if entry.path not in self._infos:
             self._infos[entry.path] = self._read(entry.path)
-        info = self._infos[entry.path]
+        times = self._times(entry, self._infos[entry.path])
+        if times is None:
+            self._found.examine(entry.id)
+        else:
+            self._found.examine(entry.id, transcript=entry.text, label=entry.label, speaker=entry.speaker)
+        return times
+
+    def _times(self, entry: Entry, info: AudioInfo | None) -> tuple[float, float] | None:
         if info is None:
             return None
         end = info.seconds if entry.end is None else min(entry.end, info.seconds)
         if entry.start >= info.seconds:
-            self._note(_BEHIND, entry.id)
+            self._found.note(_BEHIND, entry.id)
             return None
         if entry.end is not None and entry.end > info.seconds + 0.05:
-            self._note(_CUT, entry.id)
+            self._found.note(_CUT, entry.id)
         seconds = end - entry.start
         if seconds <= 0:
-            self._note(_REVERSED, entry.id)
+            self._found.note(_REVERSED, entry.id)
             return None
         self._rates[info.rate] += 1
         if seconds > self._longest:
             than = f"longer than {self._longest:g} seconds"
-            self._note((f"is {than}", f"are {than}"), f"{entry.id} ({seconds:,.0f} s)")
+            self._found.note((f"is {than}", f"are {than}"), f"{entry.id} ({seconds:,.0f} s)")
         if seconds < _SHORT:
             than = f"shorter than {_SHORT * 1000:g} ms"
-            self._note((f"is {than}", f"are {than}"), entry.id)
+            self._found.note((f"is {than}", f"are {than}"), entry.id)
         size = _spoken_size(entry.text or "")
         if size > 3 and size / seconds > _FASTEST:
-            self._note(_HURRIED, f"{entry.id} ({_shortened(entry.text or '')} in {seconds:.2f} s)")
+            self._found.note(_HURRIED, f"{entry.id} ({_shortened(entry.text or '')} in {seconds:.2f} s)")
         if entry.text is not None and not entry.text.strip():
-            self._note(("has an empty transcript", "have an empty transcript"), entry.id)
-        for what, value in (("transcript", entry.text), ("label", entry.label), ("speaker", entry.speaker)):
-            if value is None:
-                self._without[what].append(entry.id)
+            self._found.note(("has an empty transcript", "have an empty transcript"), entry.id)
         return entry.start, seconds
 
     def findings(self) -> list[str]:
         """Return the sentences."""
-        said = [sentence(phrase, names, self._count, "clips") for phrase, names in self._found.items()]
-        used = sum(self._rates.values())
-        for what, names in self._without.items():
-            if 0 < len(names) < used:  # where none has it, the layout has none
-                said.append(sentence((f"has no {what}", f"have no {what}"), names, self._count, "clips"))
+        said = self._found.sentences(used=sum(self._rates.values()))
         if len(self._rates) > 1:
             rates = ", ".join(f"{rate:,} Hz ({count:,})" for rate, count in self._rates.most_common())
             said.append(f"The clips have different rates: {rates}. They are brought to one rate where they are read.")
@@ -100,19 +97,16 @@ class Headers:
         except MissingExtraError:
             raise
         except DataError as error:
-            self._note(UNREADABLE, f"{path.name} ({error.problem})")
+            self._found.note(UNREADABLE, f"{path.name} ({error.problem})")
             return None
         if not info.frames:
-            self._note(_NO_SAMPLES, path.name)
+            self._found.note(_NO_SAMPLES, path.name)
             return None
         if info.truncated:
-            self._note(_TRUNCATED, path.name)
+            self._found.note(_TRUNCATED, path.name)
         if info.misnamed:
-            self._note(MISNAMED, f"{path.name} ({info.format})")
+            self._found.note(MISNAMED, f"{path.name} ({info.format})")
         return info
-
-    def _note(self, phrase: Phrase, name: str) -> None:
-        self._found[phrase].append(name)
 
 
 def _spoken_size(text: str) -> int:

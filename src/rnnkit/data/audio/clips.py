@@ -17,7 +17,7 @@ from ...ordering import sorted_names
 from ..data_folder import find_data
 from ..series import SeriesSet
 from ..splits import split
-from .clip_headers import Headers
+from .clip_headers import ClipHeaders
 from .clip_layouts import LAYOUTS, Columns, find_entries
 from .waveforms import Waveform, read_audio
 
@@ -221,7 +221,7 @@ def read_clips(
     columns = Columns(path_column, text_column, label_column, speaker_column, start_column, end_column)
     found = find_data(os.path.expanduser(path))
     layout_found, entries = find_entries(found, layout, columns)
-    headers = Headers(longest)
+    headers = ClipHeaders(longest)
     clips: list[Clip] = []
     for entry in entries:
         info = headers.examine(entry)

@@ -12,7 +12,7 @@ from typing import Literal
 from ...errors import DataError, Place, Remedy, check_choice
 from ..data_folder import find_data
 from ..sentences import sentence
-from .clip_headers import Headers
+from .clip_headers import ClipHeaders
 from .clip_layouts import Columns, Entry, find_entries
 from .clips import Clip, ClipSet, Layout, read_clips
 from .speech_segments import Segment, is_label_file, merged, read_labels
@@ -168,7 +168,7 @@ def _examined(
     findings: list[str],
 ) -> SpokenClipSet:
     """Return recordings whose headers can be read, their segments within the sound."""
-    headers, clips, beyond = Headers(1e6), [], []
+    headers, clips, beyond = ClipHeaders(1e6), [], []
     for path, segments in own.items():
         entry = Entry(path, speaker=speakers.get(path), id=path.stem)
         if (info := headers.examine(entry)) is None:

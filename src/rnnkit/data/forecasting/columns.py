@@ -13,6 +13,7 @@ from ..readers.column_names import CALENDAR, ENTITIES, IDS, TIMES, WEAK_TIMES
 from ..readers.columns import is_text
 from ..readers.row_numbers import counts_rows, is_counter_name, is_written_index, plain_name
 from ..readers.table import Table
+from ..sentences import quoted
 from .number_dates import NumberDates
 
 if TYPE_CHECKING:
@@ -148,8 +149,7 @@ def _counts(column: pd.Series[Any], name: str) -> bool:
 
 def columns_note(names: Sequence[str]) -> str:
     """Return the list of columns for the end of a message."""
-    more = f" and {len(names) - 20} more" if names[20:] else ""
-    return f"Columns: {', '.join(map(repr, names[:20]))}{more}"
+    return f"Columns: {quoted(names, 20)}"
 
 
 def _check_named(table: Table, named: Named, names: list[str]) -> None:
@@ -295,5 +295,4 @@ def _is(names: Sequence[str]) -> str:
 
 
 def _listed(names: Sequence[str], most: int = 6) -> str:
-    shown = ", ".join(map(repr, names[:most])) + (f" and {len(names) - most} more" if names[most:] else "")
-    return f"The column {shown}" if len(names) == 1 else f"The columns {shown}"
+    return f"The column{'' if len(names) == 1 else 's'} {quoted(names, most)}"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from pathlib import Path
 
 from ...errors import DataError
-from ..sentences import MISNAMED, UNREADABLE, Phrase, listed, sentence
+from ..sentences import MISNAMED, UNREADABLE, Findings, Phrase, listed
 from .picture_entries import Entry
 from .picture_files import PictureInfo, picture_info
 
@@ -17,42 +17,34 @@ _TINY = ("is smaller than 8 pixels", "are smaller than 8 pixels")
 _SMALLEST = 8
 
 
-class Headers:
+class PictureHeaders:
     """Reads the header of each file once, and collects what is to be said."""
 
     def __init__(self) -> None:
         self._infos: dict[Path, PictureInfo | None] = {}
-        self._found: dict[Phrase, list[str]] = defaultdict(list)
+        self._found = Findings("pictures")
         self._modes: Counter[str] = Counter()
-        self._without: dict[str, list[str]] = {"text": [], "label": [], "group": []}
-        self._count = 0
 
     def examine(self, entry: Entry) -> PictureInfo | None:
         """Return what the header of an entry's file says; None: the file cannot be used."""
-        self._count += 1
         if entry.path not in self._infos:
             self._infos[entry.path] = self._read(entry.path)
         info = self._infos[entry.path]
         if info is None:
+            self._found.examine(entry.id)
             return None
-        for what, value in (("text", entry.text), ("label", entry.label), ("group", entry.group)):
-            if value is None:
-                self._without[what].append(entry.id)
+        self._found.examine(entry.id, text=entry.text, label=entry.label, group=entry.group)
         if entry.text is not None and not entry.text.strip():
             self.note(("has an empty text", "have an empty text"), entry.id)
         return info
 
     def note(self, phrase: Phrase, name: str) -> None:
         """Remember that a picture does something."""
-        self._found[phrase].append(name)
+        self._found.note(phrase, name)
 
     def findings(self) -> list[str]:
         """Return the sentences."""
-        said = [sentence(phrase, names, self._count, "pictures") for phrase, names in self._found.items()]
-        used = sum(info is not None for info in self._infos.values())
-        for what, names in self._without.items():
-            if 0 < len(names) < used:  # where none has it, the layout has none
-                said.append(sentence((f"has no {what}", f"have no {what}"), names, self._count, "pictures"))
+        said = self._found.sentences(used=sum(info is not None for info in self._infos.values()))
         if len(self._modes) > 1:
             modes = listed([f"{mode} ({count:,})" for mode, count in self._modes.most_common()])
             said.append(

@@ -15,7 +15,7 @@ from ..data_folder import find_data
 from .drawn_pictures import Drawings
 from .mask_folders import MaskValues
 from .picture_entries import Entry
-from .picture_headers import Headers
+from .picture_headers import PictureHeaders
 from .picture_layouts import LAYOUTS, Asked, find_pictures
 from .picture_tables import Columns
 from .pictures import Picture, PictureSet
@@ -109,7 +109,7 @@ def read_pictures(
     given = [f"{role}_column" for role, name in columns.given().items() if name is not None]
     if given and found.layout != "table":
         raise ConfigError(f"{given[0]} arrived, but {path} has no table of pictures")
-    headers = Headers()
+    headers = PictureHeaders()
     usable = [(entry, info) for entry in found.entries if (info := headers.examine(entry)) is not None]
     if not usable:
         first = headers.findings()[:1]

@@ -15,6 +15,7 @@ import numpy as np
 
 from ...errors import DataError, Place, Remedy, suggest
 from ..reading import Options
+from ..sentences import quoted
 from ..series import SeriesSet
 from . import text
 from .column_names import is_id, numbered
@@ -203,7 +204,7 @@ def _near(name: str, names: list[str]) -> str:
 
 
 def _listed(names: list[str]) -> str:
-    return f"Attributes: {', '.join(map(repr, names[:20]))}" + (f" and {len(names) - 20} more" if names[20:] else "")
+    return f"Attributes: {quoted(names, 20)}"
 
 
 def _target(attributes: list[_Attribute], free: list[int], options: Options, place: Place) -> int | None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from ...errors import DataError, Place, Remedy, suggest
 from ..reading import Options
+from ..sentences import quoted
 from .column_names import CALENDAR, ENTITIES, IDS, TARGETS, TIMES, WEAK_TIMES, numbered
 from .numerals import Numerals
 from .row_numbers import counts_rows, is_counter_name, is_written_index, plain_name, say_left_out
@@ -115,8 +116,7 @@ class _Guess:
         return Roles(layout, id_, time, group, targets, channels, tuple(self.left_out))
 
     def _columns(self) -> str:
-        shown = ", ".join(map(repr, self.names[:20])) + (f" and {len(self.names) - 20} more" if self.names[20:] else "")
-        return f"Columns: {shown}"
+        return f"Columns: {quoted(self.names, 20)}"
 
     def _ignore(self, names: Sequence[str], purpose: str = "") -> Remedy:
         return Remedy("ignore_columns", [*self.options.ignore_columns, *names], purpose)

@@ -15,6 +15,7 @@ from ...errors import DataError, Place, Remedy, suggest
 from ...spelling import composed, merged
 from ..reading import Options
 from ..row_checks import check_labels, check_numbers, check_rows
+from ..sentences import quoted
 from ..series import SeriesSet, as_targets
 from . import text
 from .numerals import Numerals
@@ -133,7 +134,7 @@ def _no_channel(
 ) -> DataError:
     """Return the error about a name that none of the channels has."""
     near = suggest(name, [*channels, *others])
-    shown = ", ".join(map(repr, channels[:20])) + (f" and {len(channels) - 20} more" if channels[20:] else "")
+    shown = quoted(channels, 20)
     listed = f"{note}. Channels: {shown}" if note else f"Channels: {shown}"
     return DataError(f"there is {problem}{near if near.endswith('?') else ''}", place, note=listed)
 

@@ -15,6 +15,7 @@ from ...errors import DataError, Place, Remedy
 from ...spelling import is_composed, merged
 from ..labels import plain_label
 from ..reading import Options
+from ..sentences import quoted
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -125,7 +126,7 @@ def zero_bytes(encoding: str, place: Place) -> DataError:
 def say_merged(names: Sequence[str], place: Place, options: Options) -> None:
     """Note that names occur in two spellings, and are taken for one each."""
     if names:
-        shown = ", ".join(map(repr, names[:5])) + (f" and {len(names) - 5} more" if names[5:] else "")
+        shown = quoted(names, 5)
         problem = f"accented letters are written in two ways (Unicode NFC and NFD) in {shown}; both are the same name"
         options.guesses.add(problem, place)
 

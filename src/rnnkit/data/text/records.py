@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ...errors import ConfigError, DataError, Place, Remedy, suggest
+from ..sentences import quoted
 from .decoding import LONGEST, lines_of
 from .tokenizer import check_text
 
@@ -328,7 +329,7 @@ def _text_column(row: Sequence[str], texts: FileTexts, where: Place, delimiter: 
         field = next((names[folded.index(name)] for name in _NAMES if name in folded), None)
         if field is None:
             remedies = [Remedy("field", name) for name in names[:3]]
-            raise DataError(f"which column holds the text? The columns are {listed(names)}", where, remedies)
+            raise DataError(f"which column holds the text? The columns are {quoted(names, _SHOWN)}", where, remedies)
     return column_number(field, row, texts.header, where, delimiter, lambda name: Remedy("field", name))
 
 
@@ -339,7 +340,11 @@ def _guess(record: dict[str, Any], where: Place) -> str:
     found = [name for name, value in record.items() if _holds_text(value)]
     if named or len(texts) == 1 or (len(found) == 1 and not texts):
         return (named or texts or found)[0]
-    which = f"several fields hold text: {listed(found)}" if found else f"no field holds text: {listed(list(record))}"
+    which = (
+        f"several fields hold text: {quoted(found, _SHOWN)}"
+        if found
+        else f"no field holds text: {quoted(list(record), _SHOWN)}"
+    )
     raise DataError(which, where, [Remedy("field", name) for name in found[:3]] or None)
 
 
@@ -375,9 +380,3 @@ def json_name(value: Any) -> str:
     if isinstance(value, list):
         return "a list"
     return "text" if isinstance(value, str) else "an object"
-
-
-def listed(names: Sequence[Any]) -> str:
-    """Return names for a message, not too many."""
-    shown = ", ".join(map(repr, names[:_SHOWN]))
-    return shown + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...errors import DataError, Place
+from ..sentences import quoted
 from .decoding import PIECE
 from .near_texts import Likeness, NearTexts
 from .texts import Texts, TextSource, as_texts
@@ -203,8 +204,7 @@ def unknown_sentence(
     if not count:
         return None
     listed = list(names)
-    shown = ", ".join(map(repr, listed[:most])) + (f" and {len(listed) - most} more" if listed[most:] else "")
-    lacks = shown or f"{count} {'token' if count == 1 else 'tokens'} of the text"
+    lacks = quoted(listed, most) or f"{count} {'token' if count == 1 else 'tokens'} of the text"
     return f"the vocabulary lacks {lacks}; the model reads {tokenizer.tokens[tokenizer.unknown]} there"
 
 
