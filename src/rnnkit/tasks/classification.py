@@ -15,6 +15,7 @@ from ..data.reading import Targets
 from ..data.series import SeriesSet
 from ..errors import ConfigError, DataError, check_no_missing
 from ..models.classifier import SequenceClassifier
+from .class_scores import ClassScores
 from .settings import Fit
 from .task import Array, Columns, SeriesOutputs, Task, place
 
@@ -142,8 +143,6 @@ class Classification(Task):
         from ..diagnostics import pictures
 
         classes = outputs.preprocessing.classes or ()
-        matrix = np.zeros((len(classes), len(classes)), dtype=np.int64)
-        predicted = self.probabilities(outputs.values).argmax(1)
-        wanted = self.encode_targets(outputs.rows, outputs.preprocessing).numpy()
-        np.add.at(matrix, (wanted, predicted), 1)
-        pictures.confusion(matrix, classes, folder / "confusion.png")
+        wanted = self.encode_targets(outputs.rows, outputs.preprocessing).tolist()
+        scores = ClassScores.of(wanted, outputs.values.argmax(1).tolist(), classes)
+        pictures.confusion(scores.counts, classes, folder / "confusion.png")

@@ -47,8 +47,8 @@ class SeriesPredictor:
         task: what the outputs mean.
         target_names: what a regression's numbers are called.
         device: where to compute.
-        history: what training recorded, and
-        learner: what trained it; both None after `load`.
+        history: what training recorded; None after `load`.
+        learner: what trained it; None after `load`.
     """
 
     model: torch.nn.Module
@@ -148,7 +148,7 @@ def classify(train: Any, targets: Any = None, **settings: Any) -> SeriesPredicto
         train: a :class:`rnnkit.data.series.SeriesSet` with labels; or arrays [N, T] (one channel), [N, T, channels],
             or a list of [T_i] or [T_i, channels]. NaN is a missing value.
         targets: labels [N] beside arrays; any values, distinguished by their text.
-        **settings: as in :func:`train`.
+        **settings: as in :func:`train_series`.
 
     Returns:
         The network with all that predicting takes.
@@ -182,8 +182,8 @@ def regress(train: Any, targets: Any = None, **settings: Any) -> SeriesPredictor
     Example:
         >>> import numpy as np
         >>> x = np.random.default_rng(0).normal(size=(40, 10, 2))
-        >>> task = regress(x, x.mean((1, 2)), fit=Fit(steps=5), seed=0)
-        >>> task.predict(x[:3]).shape
+        >>> predictor = regress(x, x.mean((1, 2)), fit=Fit(steps=5), seed=0)
+        >>> predictor.predict(x[:3]).shape
         (3,)
     """
     return train_series(Regression(), train, targets, **settings)

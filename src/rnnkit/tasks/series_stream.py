@@ -16,6 +16,7 @@ import torch
 from ..data.forecasting.calendar import calendar_columns
 from ..data.forecasting.series import TimeSeries
 from ..errors import DataError
+from ..ops.state import map_state
 from ..serialization import read_values, write_values
 from ..training.execution import find_device
 from .stream_rows import RowReader
@@ -232,23 +233,22 @@ class SeriesStream:
     def _future(self, known: Mapping[str, Any] | None) -> Array:
         """The user's known covariates of the horizon [H, K], on the scale of the training part."""
         names, horizon = self._user_known, self._preprocessing.layout.horizon
+        if not names:
+            return np.zeros((horizon, 0))
         if known is None:
             values = self._coming[:horizon]
         else:
             gone = [name for name in names if name not in known]
             if gone:
                 raise DataError(f"known has no {gone[0]!r}; expected {', '.join(map(repr, names))}")
-            values = np.stack([np.asarray(known[name], np.float64) for name in names], 1) if names else self._coming
-        if names and (values.shape[0] != horizon or np.isnan(values).any()):
+            values = np.stack([np.asarray(known[name], np.float64) for name in names], 1)
+        if values.shape[0] != horizon or np.isnan(values).any():
             seen = len(values) if not np.isnan(values).any() else int(np.isnan(values).any(1).argmax())
             raise DataError(
                 f"the known covariates {', '.join(map(repr, names))} have values for {seen} of the next {horizon} "
                 "steps; expected all: stream.forecast(known={...})"
             )
-        if not names:
-            return np.zeros((horizon, 0))
-        before = np.zeros_like(values)
-        return self._standardised(names, values, before)
+        return self._standardised(names, values, np.zeros_like(values))
 
     # --- files -------------------------------------------------------------------------------------------------------
 
@@ -287,8 +287,4 @@ class SeriesStream:
         self.time = np.datetime64(time, "us") if isinstance(time, str) else time
         self._center, self._scale = stored["center"], stored["scale"]
         self._row, self._coming = stored["row"].numpy(), stored["coming"].numpy()
-        self._stream.state = _on(stored["state"], self._device)
-
-
-def _on(state: Any, device: Any) -> Any:
-    return state.to(device) if isinstance(state, torch.Tensor) else tuple(_on(one, device) for one in state)
+        self._stream.state = map_state(lambda leaf: leaf.to(self._device), stored["state"])

@@ -53,8 +53,9 @@ class RowReader:
         Raises:
             DataError: a row of another series, a name that is missing, or a value that is no number.
         """
-        named = {} if _is_number(row) else _as_mapping(row)
-        value = _number("the target", row if not named else self._target(named, id))
+        plain = _is_number(row)
+        named = {} if plain else _as_mapping(row)
+        value = _number("the target", row if plain else self._target(named, id))
         past, coming = self._preprocessing.layout.past, self.known
         found = {name: self._covariate(named, name, free=known and name in coming) for name in (*past, *coming)}
         given = next((named[name] for name in (self._time, "ds") if name is not None and name in named), None)
