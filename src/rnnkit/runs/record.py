@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from statistics import harmonic_mean
 from typing import TYPE_CHECKING, TypedDict
 
 from ..serialization import replacing
@@ -88,6 +87,8 @@ def record(
     Returns:
         `metrics` with what the history adds.
     """
+    from statistics import harmonic_mean
+
     from ..diagnostics import pictures
 
     if chosen_on is None or not history.rows:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import platform
 from datetime import UTC, datetime
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +51,9 @@ def environment() -> dict[str, Any]:
 
 @cache  # it is read from the metadata of the package each time
 def _version(package: str) -> str | None:
+    # Here, because it imports the standard library's parser of mail, and `rnnkit --help` imports this module.
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return version(package)
     except PackageNotFoundError:
