@@ -14,9 +14,11 @@ import pytest
 import together
 from typer.testing import CliRunner
 
+from rnnkit.cli.launch import Launch
 from rnnkit.cli.main import app
 from rnnkit.ops.machine import usable_cores
 from rnnkit.recipes.finetuning import FineTuneJob
+from rnnkit.runs.folders import resume_again
 
 SMALL = [
     "train", "adding", "--epochs", "4", "--device", "cpu",
@@ -43,6 +45,14 @@ def test_what_is_refused(words, expected):
     assert result.exit_code == 2, result.output
     assert expected in " ".join(result.output.split())
     assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize("words", [["--exchange", "fp16"], ["--exchange=fp16"]])
+def test_a_killed_run_goes_on_in_as_many_processes_and_with_the_exchange_it_has(words):
+    launch = Launch("train", 2, 0, resume_again)
+    again = launch.going_on(Path("my runs"), ["adding", "--epochs", "4", *words, "--processes", "2"])
+    assert again == f"rnnkit train --resume 'my runs' --processes 2 {' '.join(words)}"
+    assert launch.going_on(Path("a"), ["adding"]) == "rnnkit train --resume a --processes 2"
 
 
 def test_a_restartable_run_begins_and_is_finished_once():

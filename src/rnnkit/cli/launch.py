@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -90,7 +91,28 @@ class Launch(NamedTuple):
         if self.restarts and folder is None:
             folder = folders.claim_next(Path("runs"), Path(name).stem)
         words = launched_words(self.verb, typed, folder if self.restarts and resume is None else None)
-        launch(words, self.processes, self.restarts, lambda: self.again(Path("RUN") if folder is None else folder))
+        launch(words, self.processes, self.restarts, lambda: self.going_on(folder or Path("RUN"), typed))
+
+    def going_on(self, folder: Path, typed: Sequence[str]) -> str:
+        """Return the command that resumes the run in a folder, in as many processes and with the exchange it has.
+
+        Args:
+            folder: of the run.
+            typed: the words behind the verb.
+
+        Example:
+            >>> launch = Launch("train", 2, 0, "rnnkit train --resume {}".format)
+            >>> launch.going_on(Path("a"), ["lm", "--exchange", "fp16"])
+            'rnnkit train --resume a --processes 2 --exchange fp16'
+        """
+        command = self.again(folder)
+        if "--resume" not in command:
+            return command
+        before = ["", *typed]
+        exchange = [
+            word for word, last in zip(typed, before, strict=False) if "--exchange" in (word.partition("=")[0], last)
+        ]
+        return shlex.join([*shlex.split(command), "--processes", str(self.processes), *exchange])
 
 
 def launched_words(verb: str, typed: Sequence[str], restartable: Path | None) -> list[str]:
