@@ -78,6 +78,7 @@ class ShardFile:
             if column is not None and (dtype := self._token_type(column)) in DTYPES:
                 self._bytes = open(source, "rb") if storage.local else source  # noqa: SIM115 (until `close`)
                 self._dtype, self._codec = dtype, pa.Codec("zstd")
+                self._leaf = self._leaves().index(column)
 
     @property
     def schema(self) -> Any:
@@ -127,7 +128,7 @@ class ShardFile:
         """Return the tokens of a row group that rnnkit wrote; None where its pages are of another form, or damaged."""
         if self._bytes is None:
             return None
-        pages = self._file.metadata.row_group(group).column(self._leaves().index(self._column))
+        pages = self._file.metadata.row_group(group).column(self._leaf)
         if not is_known(pages):
             return None
         with damage_named(self.where):
