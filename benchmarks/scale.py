@@ -1,6 +1,6 @@
 """What a step costs in P processes: a model of it, held against one and two processes here, then carried further.
 
-    python -m benchmarks.scale             # measures one and two processes on this machine, and predicts the second
+    python -m benchmarks.scale             # measures one and two processes here in turn, and predicts the second
     python -m benchmarks.scale --project   # 1,000 GPUs and a trillion tokens, without measuring
 
 Legend: N parameters, B rows a process, T steps of a window, P processes, C seconds of computing a step, L seconds of
@@ -24,8 +24,9 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
+from operator import truediv
 from pathlib import Path
-from statistics import median
+from statistics import mean, median
 from time import perf_counter, process_time
 from typing import Any
 
@@ -204,30 +205,40 @@ def run(folder: Path, name: str, processes: int, *, together: bool) -> None:
         raise SystemExit("a process failed")
 
 
-def measure() -> dict[str, Any]:
-    """Measure one process, two that do not know of each other, and two that train together."""
+def measure(turns: int) -> dict[str, Any]:
+    """Measure one process, two that do not know of each other, and two that train together, in turn.
+
+    Args:
+        turns: of all three; a figure is the median over them.
+    """
     with tempfile.TemporaryDirectory() as place:
-        folder = Path(place)
-        for name, processes, together in (("one", 1, False), ("beside", 2, False), ("together", 2, True)):
-            run(folder, name, processes, together=together)
+        folders = [Path(place) / str(turn) for turn in range(turns)]
+        for folder in folders:
+            folder.mkdir()
+            for name, processes, together in (("one", 1, False), ("beside", 2, False), ("together", 2, True)):
+                run(folder, name, processes, together=together)
 
-        def read(name: str, what: str) -> dict[str, float]:
-            files = sorted(folder.glob(f"{name}-?-{what}.json"))
-            all_of_them = [json.loads(file.read_text()) for file in files]
-            return {key: sum(one[key] for one in all_of_them) / len(files) for key in all_of_them[0]}
+        def read(name: str, what: str, key: str) -> list[float]:
+            """Return a figure of each turn, the mean over its processes."""
+            files = [sorted(folder.glob(f"{name}-?-{what}.json")) for folder in folders]
+            return [mean(json.loads(file.read_text())[key] for file in turn) for turn in files]
 
-        small, large = (read("together", "messages")[str(4 * size)] for size in SIZES)
+        small, large = (median(read("together", "messages", str(4 * size))) for size in SIZES)
         bandwidth = 4 * (SIZES[1] - SIZES[0]) / max(large - small, 1e-9)
         found: dict[str, Any] = {"latency": small, "bandwidth": bandwidth}
         for load in LOADS:
-            one, beside, together = (read(name, load)["seconds"] for name in ("one", "beside", "together"))
-            size = read("one", load)["bytes"]
+            steps = {name: read(name, load, "seconds") for name in ("one", "beside", "together")}
+            processor = [read(name, load, "processor") for name in ("one", "together")]
+            one, beside, together = map(median, steps.values())
+            [size] = set(read("one", load, "bytes"))
             predicted = step_seconds(one, size, 2, small, bandwidth, beside / one)
+            of_one = sorted(map(truediv, steps["one"], steps["together"]))
             found[load] = {
                 "one": one, "beside": beside, "together": together, "predicted": predicted, "bytes": size,
-                "predicted / measured": predicted / together, "of twice one": one / together,
-                "of two side by side": beside / together,
-                "of twice one, processor time": read("one", load)["processor"] / read("together", load)["processor"],
+                "predicted / measured": predicted / together, "of twice one": median(of_one),
+                "of twice one, lowest and highest": [of_one[0], of_one[-1]],
+                "of two side by side": median(map(truediv, steps["beside"], steps["together"])),
+                "of twice one, processor time": median(map(truediv, *processor)),
             }  # fmt: skip
         return found
 
@@ -240,6 +251,7 @@ def main() -> None:
     for kind in (Cluster, Network):
         for name, default in vars(kind()).items():
             parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default)
+    parser.add_argument("--turns", type=int, default=5, help="measurements of each kind, in turn (%(default)s)")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     chosen = vars(parser.parse_args())
     if chosen["worker"]:
@@ -249,7 +261,7 @@ def main() -> None:
             talk(chosen["worker"])
         return
     cluster, network = (kind(**{name: chosen[name] for name in vars(kind())}) for kind in (Cluster, Network))
-    found = {} if chosen["project"] else {"measured": measure()}
+    found = {} if chosen["project"] else {"measured": measure(chosen["turns"])}
     found["projected"] = project(cluster, network, chosen["tokens"])
     print(json.dumps(found, indent=2))
 
