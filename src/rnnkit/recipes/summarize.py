@@ -92,7 +92,7 @@ def summarize_scitldr() -> Summarize:
         minimum_count=3,
         cut=250,
     )
-    return replace(recipe, data=data)
+    return replace(recipe, data=data, fit=replace(recipe.fit, early_stopping=4))
 
 
 def split_sentences(text: str) -> tuple[str, ...]:
