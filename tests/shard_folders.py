@@ -48,6 +48,16 @@ def token_shards(folder, texts=400, shard_bytes=2048, seed=0, **options):
     return shards.ShardSet.open(folder / "shards")
 
 
+def whole_texts(folder):
+    """The texts of shards, whole ones."""
+    return [text for text, _ in shards.ShardTexts(shards.ShardSet.open(folder))]
+
+
+def digests(folder):
+    """The hashes of shards by their names."""
+    return {one.name: one.sha256 for one in shards.Manifest.read(shards.ShardSet.open(folder).storage).shards}
+
+
 def all_tokens(found):
     """The tokens of shards, one after the other."""
     return np.concatenate([row["tokens"] for row in found])
