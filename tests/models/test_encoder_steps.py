@@ -128,6 +128,23 @@ def test_padded_long_and_watched_sources_are_called(packed):
         outputs(build(), source(2, 5), torch.ones(2, 5, dtype=torch.bool))
 
 
+@pytest.mark.parametrize("name", ["encoder", "decoder"])
+def test_hooks_that_change_what_goes_in_are_called_and_those_of_weights_are_packed(name):
+    model = build()
+    layer = torch.nn.utils.weight_norm(getattr(model, name), "weight_hh_l0")
+
+    def scores(gradients):
+        with torch.set_grad_enabled(gradients):
+            state, memory = model.encode(source())
+            return model.decode_step(torch.tensor([5]), state, memory)[0].detach()
+
+    plain = scores(gradients=False)
+    assert_close(plain, scores(gradients=True))
+    layer.register_forward_pre_hook(lambda module, given: (given[0] * 2, *given[1:]))
+    assert_close(scores(gradients=False), scores(gradients=True))
+    assert not torch.allclose(scores(gradients=False), plain)
+
+
 def test_threads_share_what_is_packed():
     model = build()
     sources = [source(1, steps) for steps in range(1, 9)]

@@ -13,6 +13,7 @@ import typer
 
 from ..errors import ConfigError, DataError
 from ..runs.settings import override
+from ..tasks.speech_settings import LOWEST_RATE
 from . import standard_input
 from .arguments import (
     Decodings,
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
 _FORMATS = {"s16": 2, "f32": 4}  # bytes of a sample, little-endian
 _CHUNK = 0.1  # seconds of sound that are read at a time
-_RATES = (1000, 768_000)  # samples a second that a stream may have: fewer are kilohertz
+_HIGHEST_RATE = 768_000  # samples a second
 
 
 def transcribe(
@@ -92,7 +93,7 @@ def transcribe(
         raise ConfigError(f"{paths[0]} and --live arrived; expected one of them: --live reads samples from a pipe")
     if not live and rate is not None:
         raise ConfigError(f"--rate {rate} is of --live; a sound file contains its own rate: leave --rate out")
-    if rate is not None and not _RATES[0] <= rate <= _RATES[1]:
+    if rate is not None and not LOWEST_RATE <= rate <= _HIGHEST_RATE:
         raise ConfigError(f"--rate {rate} arrived; expected samples a second, such as 8000, 16000 or 44100")
     check_live(live, microphone, input)
     if vad is not None and not vad.exists():

@@ -18,6 +18,7 @@ from ._base import RecurrentBase
 from ._stack import state_row
 
 Tensor = torch.Tensor
+_WEIGHT_HOOKS = (WeightNorm, SpectralNorm, prune.BasePruningMethod)  # they set weights before a call
 
 
 class StreamState:
@@ -66,6 +67,12 @@ class StreamState:
         self.state = reorder(self._state, index, self._batch_axis)
 
 
+def is_watched(layer: torch.nn.Module) -> bool:
+    """Return whether a hook sees or changes what goes into a layer or comes out; packed weights call none."""
+    before = any(not isinstance(hook, _WEIGHT_HOOKS) for hook in layer._forward_pre_hooks.values())
+    return before or bool(layer._forward_hooks)
+
+
 def snapshot(layer: RecurrentBase) -> RecurrentBase:
     """Return a copy of the layer in evaluation mode, with plain weights: those that a call would use now."""
     # Hooks of weight_norm, spectral_norm and pruning set weights that have a graph, which PyTorch refuses to copy.
@@ -74,7 +81,7 @@ def snapshot(layer: RecurrentBase) -> RecurrentBase:
     frozen.eval().requires_grad_(False)
     with torch.no_grad():
         for hook in frozen._forward_pre_hooks.values():
-            if isinstance(hook, WeightNorm | SpectralNorm | prune.BasePruningMethod):
+            if isinstance(hook, _WEIGHT_HOOKS):
                 hook(frozen, ())
         if parametrize.is_parametrized(frozen):
             # By hand: parametrize.remove_parametrizations changes the class, which the copy shares with the layer.

@@ -14,6 +14,7 @@ from ..errors import BackendError
 from ..layers._adapters import Result
 from ..layers._both_directions import BothDirections
 from ..layers._checks import Lengths, check_lengths
+from ..layers._packed_layers import is_watched
 from ..layers._partial_stream import PartialStream, partial_stream
 from ..layers._recurrent import RecurrentLayer
 from ..layers.chain import Chain
@@ -152,8 +153,7 @@ class LayerSteps:
         weights = _weights(layer) + ([] if beside is None else _weights(beside))
         stands: list[Any] = [
             getattr(layer, "backend", None),
-            bool(layer._forward_hooks),
-            bool(layer._forward_pre_hooks),
+            is_watched(layer),
         ]
         for weight in weights:
             if weight.is_inference():  # it does not tell whether it changes
@@ -225,32 +225,26 @@ def _short(layer: RecurrentLayer, x: Tensor, lengths: Lengths | None) -> bool:
     return lengths is None or bool((check_lengths(lengths, batch, time) == time).all())
 
 
-def _stream(layer: RecurrentLayer, x: Tensor) -> Any:
-    """A stream for rows as x, or None where the core cannot serve, or a hook watches the outputs."""
-    if layer._forward_hooks:
-        return None
+def _served(layer: RecurrentLayer, x: Tensor) -> bool:
+    """Return whether the core serves a layer on rows as x, and no hook asks for calls."""
+    if is_watched(layer):
+        return False
     try:
-        return layer.stream(len(x)) if layer.backend_for(x.device, x.dtype) == "native" else None
+        return layer.backend_for(x.device, x.dtype) == "native"
     except BackendError:
-        return None
+        return False
+
+
+def _stream(layer: RecurrentLayer, x: Tensor) -> Any:
+    return layer.stream(len(x)) if _served(layer, x) else None
 
 
 def _partial_stream(layer: RecurrentLayer, x: Tensor) -> PartialStream | None:
-    if layer._forward_hooks:
-        return None
-    try:
-        return partial_stream(layer, *x.shape)
-    except BackendError:
-        return None
+    return partial_stream(layer, *x.shape) if _served(layer, x) else None
 
 
 def _both_directions(layer: RecurrentLayer, x: Tensor) -> BothDirections | None:
-    if layer._forward_hooks or layer._forward_pre_hooks or x.dtype != layer.weight_like.dtype:
-        return None
-    try:
-        return BothDirections(layer, len(x)) if layer.backend_for(x.device, x.dtype) == "native" else None
-    except BackendError:
-        return None
+    return BothDirections(layer, len(x)) if x.dtype == layer.weight_like.dtype and _served(layer, x) else None
 
 
 def _linear(layer: torch.nn.Module, x: Tensor) -> Any:

@@ -10,7 +10,7 @@ from .decoding_settings import CTCDecoding
 from .ranges import Count, NotNegative, Positive, Range, Settings, Share, WholeNumber
 from .settings import Average, AveragedSettings, Cell, NetworkSettings
 
-_LOWEST = 1000  # samples a second; fewer are kilohertz
+LOWEST_RATE = 1000  # samples a second; fewer are kilohertz
 _COEFFICIENTS = 13  # of MFCC, as FeatureSettings.ceps
 
 
@@ -36,7 +36,7 @@ class FrameFeatures(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.rate is not None and self.rate < _LOWEST:
+        if self.rate is not None and self.rate < LOWEST_RATE:
             raise ConfigError(f"features.rate={self.rate} arrived; expected samples a second, such as 8000 or 16000")
         if self.kind == "mfcc" and self.bands is not None and self.bands < _COEFFICIENTS:
             raise ConfigError(
