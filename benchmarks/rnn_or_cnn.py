@@ -12,8 +12,8 @@ and measured:
 - streaming: whether the network can go on from a state, so that what comes next costs one step.
 
 `--epochs 0` measures fresh weights: all but quality and the training. `--equal-time` gives the other contexts as many
-epochs as fit into the processor time of the first one. `python -m benchmarks.far_context` has the task that needs far
-context.
+epochs as fit into the processor time of the first one. `--rows FILE` keeps each row as it comes, so that a run that was
+stopped goes on. `python -m benchmarks.far_context` has the task that needs far context.
 
     python -m benchmarks.rnn_or_cnn mnist-renet --contexts renet conv --set data.limit=3000 --epochs 4
     python -m benchmarks.rnn_or_cnn classify-images --data FOLDER --contexts renet conv none
@@ -130,6 +130,13 @@ def in_process(name: str, context: str, seed: int, settings: Sequence[str], epoc
         return found
 
 
+def _kept_rows(path: Path | None, key: Row) -> dict[tuple[str, int], Row]:
+    if path is None or not path.exists():
+        return {}
+    found = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return {(one["row"]["context"], one["row"]["seed"]): one["row"] for one in found if one["key"] == key}
+
+
 def table(rows: Sequence[Row]) -> list[str]:
     """Return the lines of a table, a row a context: means over the seeds, the worst and the best quality beside."""
     own = {"context", "seed", "seconds", "epochs", "memory", "parameters", "forward", "both", "field", "streams"}
@@ -163,6 +170,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, help="0: fresh weights; else those of the recipe")
     parser.add_argument("--equal-time", action="store_true", help="as much processor time as the first context")
     parser.add_argument("--set", dest="settings", action="append", default=[], metavar="GROUP.FIELD=VALUE")
+    parser.add_argument("--rows", type=Path, metavar="FILE", help="JSON lines: rows already there are not run again")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.one:
@@ -179,17 +187,25 @@ def main() -> None:
     contexts = asked.contexts or list(known[asked.recipe])
     for context in contexts:  # a kind that the settings do not go with is told before hours of training
         override(find(asked.recipe)(), [*settings, f"model.context={context}"])
+    key = {"recipe": asked.recipe, "settings": settings, "asked": asked.epochs, "equal_time": asked.equal_time}
+    kept = _kept_rows(asked.rows, key)
     rows: list[Row] = []
     for seed in range(asked.seeds if asked.epochs != 0 else 1):
         first: Row | None = None
         for context in contexts:
-            epochs = asked.epochs
-            if asked.equal_time and first is not None:
-                pilot = in_process(asked.recipe, context, seed, settings, 1)
-                epochs = max(1, round(first["seconds"] / pilot["seconds"]))
-            rows.append(in_process(asked.recipe, context, seed, settings, epochs))
-            first = first or rows[-1]
-            print(json.dumps(rows[-1]), flush=True)
+            row = kept.get((context, seed))
+            if row is None:
+                epochs = asked.epochs
+                if asked.equal_time and first is not None:
+                    pilot = in_process(asked.recipe, context, seed, settings, 1)
+                    epochs = max(1, round(first["seconds"] / pilot["seconds"]))
+                row = in_process(asked.recipe, context, seed, settings, epochs)
+                if asked.rows:
+                    with asked.rows.open("a", encoding="utf-8") as file:
+                        file.write(json.dumps({"key": key, "row": row}) + "\n")
+            rows.append(row)
+            first = first or row
+            print(json.dumps(row), flush=True)
     print("\n".join(table(rows)))
 
 
