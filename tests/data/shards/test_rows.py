@@ -27,6 +27,16 @@ def rows_of(batches):
     return [int(batch.inputs[row, 0, 0]) for batch in batches if batch is not None for row in range(len(batch))]
 
 
+def test_a_shard_set_in_place_of_its_batches_is_refused_with_the_call(series):
+    learner = rnnkit.Learner(rnnkit.SequenceClassifier(rnnkit.GRU(1, 4), 2))
+    for data in (series, shards.Mixture([(series, 1.0), (series, 2.0)])):
+        with pytest.raises(DataError, match=r"pass data\.batches\(32\), or pass data\.batches\(32, 100\) and stateful"):
+            learner.fit(data)
+    with pytest.raises(DataError, match=r"expected .* iterable of batches; pass data\.batches\(32, 100\) and stateful"):
+        learner.fit(rnnkit.data.TokenArray(np.arange(9)))
+    learner.fit(series.batches(32), epochs=1, progress=False)
+
+
 def test_rows_become_samples(series):
     batches = series.batches(8)
     assert isinstance(batches, Batches)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
@@ -148,11 +149,24 @@ def stream(data: Any, order: Callable[[int], Order], *, batch_size: int, passes:
         return _loader(data, batch_size, None)
     if isinstance(data, Dataset):
         return _loader(data, batch_size, order(len(data)))  # type: ignore[arg-type]
-    if isinstance(data, Sequences | Tensor | np.ndarray | str | dict) or not isinstance(data, Iterable):
-        raise DataError(f"{describe(data)} arrived as data; expected (X, y), a torch Dataset or an iterable of batches")
+    makes_batches = callable(getattr(data, "batches", None))  # as shards do, whose own items are rows
+    no_batches = isinstance(data, Sequences | Tensor | np.ndarray | str | dict) or not isinstance(data, Iterable)
+    if makes_batches or no_batches:
+        problem = f"{describe(data)} arrived as data; expected (X, y), a torch Dataset or an iterable of batches"
+        raise DataError(problem, remedy=_calls(data) if makes_batches else None)
     if passes > 1:
         check_rereadable(data, f"{passes} epochs were asked for", "pass epochs=1")
     return data
+
+
+def _calls(data: Any) -> str | list[str]:
+    """The calls that make batches of data whose method `batches` does so, each a remedy."""
+    window = inspect.signature(data.batches).parameters.get("window")
+    rows = "pass data.batches(32)"
+    if window is None:
+        return rows
+    windows = "pass data.batches(32, 100) and stateful=True, for windows of tokens"
+    return windows if window.default is window.empty else [rows, windows]
 
 
 def check_rereadable(data: Any, why: str, instead: str) -> None:
