@@ -203,6 +203,17 @@ def test_a_damaged_shard_is_refused_or_skipped(tmp_path):
         (["data.shards=tokens,raw"], "raw: holds shards of text; expected tokens"),
         (["data.shards=tokens,words"], "words: these shards were made by another tokenizer than"),
         (["data.shards=tokens,few", "data.weights=1,1e-9", "data.until=all"], "--set data.weights=1.0,1e-09 arrived"),
+        (["data.shards=tokens", "data.encoding=gb18030"], "data.encoding=gb18030 arrived with data.shards=tokens; leave"),
+        (["data.shards=raw", "data.unit=line"], "leave it out: it is for files, and for rnnkit shards make SOURCE"),
+        (["data.shards=raw", "data.header=false"], "data.header=false arrived with data.shards=raw; leave it out"),
+        (["data.shards=tokens", "data.empty=skip"], "data.empty=skip arrived with data.shards=tokens; leave it out"),
+        (["data.shards=tokens", "data.split=text"], "leave it out: shards of tokens are divided by place"),
+        (["data.shards=tokens", "data.split_seed=3"], "leave it out: shards of tokens are divided by place"),
+        (["data.shards=raw", "data.shuffle=false"], "leave it out: it is for shards of tokens: rnnkit shards make"),
+        (["data.shards=tokens", "data.until=all"], "leave it out: it is for several shards, as in data.shards=a,b"),
+        (["data.shards=tokens", "data.weights=2"], "leave it out: it is for several shards, as in data.shards=a,b"),
+        (["data.damaged=skip"], "data.damaged=skip arrived; leave it out: it is for data.shards"),
+        (["data.shuffle=false"], "data.shuffle=false arrived; leave it out: it is for shards of tokens"),
     ],
 )
 def test_mistakes_are_answered_with_what_to_type(words, said):
@@ -220,3 +231,11 @@ def test_mistakes_are_answered_with_what_to_type(words, said):
     result = call("train", "lm", *SMALL, *(part for word in words for part in ("--set", word)), "--out", "run")
     assert result.exit_code == 2, result.output
     assert said in result.stderr
+
+
+def test_settings_that_shards_use_are_taken():
+    make("raw")
+    make("tokens", tokens="char")
+    used = ["data.damaged=skip", "data.validation=0.1", "data.test=0.1"]
+    override(open_recipe("lm"), [*used, "data.shards=raw", "data.split=text", "data.split_seed=1"]).prepare()
+    override(open_recipe("lm"), [*used, "data.shards=tokens", "data.split=place", "data.shuffle=false"]).prepare()

@@ -147,6 +147,7 @@ class Lm(Recipe):
                 "test text; hold some of both back, or leave fit.dynamic_evaluation out"
             )
         shards = self.data.open_shards()
+        self.data.check_use(shards)
         if shards and shards[0].kind == "tokens":
             from rnnkit.recipes.lm_shards import prepare_shards
 

@@ -103,6 +103,7 @@ class Ngram(Recipe):
         Raises:
             ConfigError, DataError: settings or texts that cannot be used.
         """
+        self.data.check_use(self.data.open_shards())
         return PreparedNgram(self, self.data.parts())
 
     def run(self, folder: Path) -> runs.Metrics | None:

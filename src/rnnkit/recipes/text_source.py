@@ -133,6 +133,28 @@ class TextSource(Settings):
             found.append(one)
         return found
 
+    def check_use(self, shards: list[ShardSet]) -> None:
+        """Raise ConfigError for a setting that has no effect on these shards, or, where there are none, on files."""
+        tokens = bool(shards) and shards[0].kind == "tokens"
+        unused = {}
+        if shards:
+            unused = dict.fromkeys(_ARGUMENTS, "it is for files, and for rnnkit shards make SOURCE --out DIR")
+            del unused["field"]
+        if tokens:
+            unused |= dict.fromkeys(("split", "split_seed"), "shards of tokens are divided by place")
+        else:
+            unused["shuffle"] = "it is for shards of tokens: rnnkit shards make SOURCE --out DIR --tokens char"
+        if not shards:
+            unused["damaged"] = "it is for data.shards"
+        if len(shards) < 2:
+            unused |= dict.fromkeys(("weights", "until"), "it is for several shards, as in data.shards=a,b")
+        for name, reason in unused.items():
+            value = getattr(self, name)
+            usual = type(self).__dataclass_fields__[name].default
+            if value not in (usual, "place"):  # data.split=place is what is done
+                beside = f" with data.shards={show(self.shards)}" if shards else ""
+                raise ConfigError(f"data.{name}={show(value)} arrived{beside}; leave it out: {reason}")
+
     def texts(self) -> Texts:
         """Return all texts.
 
