@@ -323,3 +323,16 @@ def check_choice(value: object, name: str, choices: Sequence[Any]) -> None:
     near = suggest(value, [choice for choice in choices if isinstance(choice, str)])
     listed = f"expected one of {', '.join(map(repr, choices))}"
     raise ConfigError.of(name, value, near.removeprefix("; ") if near.endswith("?") else listed)
+
+
+def check_path(path: object, name: str = "path") -> None:
+    """Raise ConfigError for an empty path, which would be the current folder.
+
+    Example:
+        >>> check_path("", "out")
+        Traceback (most recent call last):
+        ...
+        rnnkit.errors.ConfigError: out='' arrived; expected a path, or '.' for the current folder
+    """
+    if isinstance(path, str | bytes) and not path:
+        raise ConfigError.of(name, path, "expected a path, or '.' for the current folder")

@@ -18,7 +18,7 @@ from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .errors import DataError
+from .errors import DataError, check_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -71,6 +71,7 @@ def _umask() -> int:
 
 def model_file(path: str | os.PathLike[str]) -> Path:
     """Return the file that ``path`` means: itself, or ``model.safetensors`` in the folder it names."""
+    check_path(path)
     path = Path(path)
     return path / FILE if path.is_dir() or not path.suffix else path
 

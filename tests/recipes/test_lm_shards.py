@@ -203,7 +203,10 @@ def test_a_damaged_shard_is_refused_or_skipped(tmp_path):
         (["data.shards=tokens,raw"], "raw: holds shards of text; expected tokens"),
         (["data.shards=tokens,words"], "words: these shards were made by another tokenizer than"),
         (["data.shards=tokens,few", "data.weights=1,1e-9", "data.until=all"], "--set data.weights=1.0,1e-09 arrived"),
-        (["data.shards=tokens", "data.encoding=gb18030"], "data.encoding=gb18030 arrived with data.shards=tokens; leave"),
+        (
+            ["data.shards=tokens", "data.encoding=gb18030"],
+            "data.encoding=gb18030 arrived with data.shards=tokens; leave",
+        ),
         (["data.shards=raw", "data.unit=line"], "leave it out: it is for files, and for rnnkit shards make SOURCE"),
         (["data.shards=raw", "data.header=false"], "data.header=false arrived with data.shards=raw; leave it out"),
         (["data.shards=tokens", "data.empty=skip"], "data.empty=skip arrived with data.shards=tokens; leave it out"),

@@ -11,7 +11,7 @@ from typing import Any
 import typer
 import typer.core
 
-from ..errors import RnnkitError
+from ..errors import ConfigError, RnnkitError
 from ..recipes import RECIPES, open_recipe
 from ..runs.settings import SYNONYMS, settings, show
 from .arguments import TARGET_PATH, recipe_of, short_option_of
@@ -108,10 +108,24 @@ class Verb(typer.core.TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         words = ctx.meta[WORDS] = list(args)
         try:
-            return super().parse_args(ctx, args)
+            rest: list[str] = super().parse_args(ctx, args)
         except UsageError as error:
             meant = self._meant(ctx, error.option_name) if is_unknown_option(error) else None
             raise mistake(error, ctx, words, meant) from error
+        self._check_paths(ctx, words)
+        return rest
+
+    def _check_paths(self, ctx: Any, words: Sequence[str]) -> None:
+        """Raise ConfigError for an empty path, which would be the current folder."""
+        typed, *_ = self.make_parser(ctx).parse_args(list(words))
+        for parameter in self.params:
+            value, text = ctx.params.get(parameter.name), typed.get(parameter.name)
+            values, texts = (one if isinstance(one, list | tuple) else [one] for one in (value, text))
+            if "" in texts and any(isinstance(one, Path) for one in values):
+                what = next(
+                    (one for one in parameter.opts if one.startswith("-")), parameter.metavar or parameter.name.upper()
+                )
+                raise ConfigError(f"{what} '' arrived; expected a path, or . for the current folder")
 
     def _meant(self, ctx: Any, option: str) -> str | None:
         name = option.lstrip("-").replace("_", "-")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ..errors import DataError, Place
+from ..errors import DataError, Place, check_path
 
 
 def data_folder() -> Path | None:
@@ -19,7 +19,9 @@ def find_data(path: str) -> Path:
 
     Raises:
         DataError: it is in neither.
+        ConfigError: the path is empty.
     """
+    check_path(path)
     folder = data_folder()
     places = [Path(path)] + ([folder / path] if folder is not None else [])
     found = next((place for place in places if place.exists()), None)

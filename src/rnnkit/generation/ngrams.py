@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from ..data.text.texts import TextSource
 from ..data.text.tokenizer import AS_IT_IS, NORMALIZATIONS, UNKNOWN, Preparation, check_text
-from ..errors import DataError, Place, check_choice
+from ..errors import DataError, Place, check_choice, check_path
 from ..serialization import read_json, replacing
 from .ngram_texts import BEGIN, END, UNITS, sentences_of, split_line
 
@@ -299,6 +299,7 @@ class NGramModel:
         """
         from .arpa import write_arpa
 
+        check_path(folder, "folder")
         place = Path(folder)
         written = write_arpa(self, place / FILE)
         values = {
@@ -319,6 +320,7 @@ class NGramModel:
         """
         from .arpa import read_arpa
 
+        check_path(path)
         place = Path(path)
         if not place.is_dir():
             return read_arpa(place)

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from ..data.text.tokenizer import Tokenizer
-from ..errors import DataError, DataWarning, Place
+from ..errors import DataError, DataWarning, Place, check_path
 from ..models.language_model import LanguageModel
 from ..serialization import read_json
 from .finite import check_finite
@@ -63,6 +63,7 @@ def read_charrnn(path: str | os.PathLike[str]) -> CharModel:
         >>> coding = {"encode": found.tokenizer.encode, "decode": found.tokenizer.decode}    # doctest: +SKIP
         >>> generate(found.model, "KING", max_tokens=40, **coding).texts      # doctest: +SKIP
     """
+    check_path(path)
     folder = Path(path)
     weights = _read_tensors(folder)
     characters = _read_characters(folder / "vocab.json")

@@ -244,6 +244,8 @@ def parse(text: str, annotation: Any) -> Any:
     if origin in (Union, types.UnionType):
         if text.lower() == "none" and type(None) in arguments:
             return None
+        if not text:  # such as a shell's variable without a value
+            raise ValueError(text)
         for member in arguments:
             if member is not type(None):
                 try:
@@ -350,6 +352,8 @@ def _take_field(name: str, value: Any, setting: Setting) -> Any:
 
 
 def _parse_field(name: str, text: str, setting: Setting) -> Any:
+    if not text and setting.value == ():  # a shell's variable without a value, which would change nothing
+        raise ConfigError(f"{name}= arrived without a value; expected {describe(setting.annotation)}")
     try:
         return parse(text, setting.annotation)
     except ValueError:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -287,7 +286,7 @@ class ForecastPredictor:
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the model and all that belongs to it to one file that `load_forecaster` reads."""
-        save_module(self.model, Path(path), self.extra())
+        save_module(self.model, path, self.extra())
 
 
 def load_forecaster(path: str | PathLike[str], *, device: str = "auto") -> ForecastPredictor:
@@ -300,7 +299,7 @@ def load_forecaster(path: str | PathLike[str], *, device: str = "auto") -> Forec
     Raises:
         DataError: there is no such file, or it holds no forecaster.
     """
-    extra = read_config(Path(path))["extra"]
+    extra = read_config(path)["extra"]
     if "forecasting" not in extra:
         raise DataError(
             f"{path} holds a network without the preprocessing of forecasts; load it with rnnkit.load(path)"
@@ -308,7 +307,7 @@ def load_forecaster(path: str | PathLike[str], *, device: str = "auto") -> Forec
     stored = extra["forecasting"]
     intervals = stored["intervals"]
     return ForecastPredictor(
-        load_model(Path(path)),
+        load_model(path),
         ForecastPreprocessing.from_json(stored["preprocessing"]),
         None if intervals is None else ConformalIntervals.from_json(intervals),
         stored["seasonal_errors"],

@@ -110,7 +110,7 @@ class SeriesPredictor:
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write weights, network, preprocessing and task to one file that :func:`load` reads."""
-        save_module(self.model, Path(path), self.extra())
+        save_module(self.model, path, self.extra())
 
     def extra(self) -> dict[str, Any]:
         """Return what a model's file holds besides the network, as JSON values."""
@@ -272,13 +272,13 @@ def load(path: str | PathLike[str], *, device: str = "auto", task: Task | None =
         >>> load(path).predict(x[:3]).shape
         (3,)
     """
-    extra = read_config(Path(path))["extra"]
+    extra = read_config(path)["extra"]
     if "preprocessing" not in extra or "task" not in extra:
         raise DataError(f"{path} holds a network without its preprocessing; load it with rnnkit.load(path)")
     preprocessing = Preprocessing.from_json(extra["preprocessing"])
     stored = extra["task"]
     known = from_json(stored, preprocessing) if task is None else task
-    return SeriesPredictor(load_model(Path(path)), preprocessing, known, tuple(stored["target_names"]), device)
+    return SeriesPredictor(load_model(path), preprocessing, known, tuple(stored["target_names"]), device)
 
 
 def _training_rows(task: Task, given: Any, targets: Any) -> SeriesSet:

@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from ..errors import ConfigError, Remedy, RnnkitWarning, check_seed, check_whole
+from ..errors import ConfigError, Remedy, RnnkitWarning, check_path, check_seed, check_whole
 from ..layers.modes import mode
 from ..ops.memory import release_work_memory
 from .batching.batches import ArrayBatches, hold_out
@@ -86,6 +86,7 @@ class FitSettings:
             check_whole(getattr(self, name), name, optional=True)
         check_seed(self.seed)
         check_every(self.checkpoint_every)
+        check_path(self.checkpoint, "checkpoint")
 
     def default_callbacks(self) -> list[Callback]:
         """Return the built-in callbacks that these settings ask for."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -186,7 +185,7 @@ class LearnerBase:
         each checkpoint; :func:`rnnkit.serialization.read_config` gives it back. Parts that `rnnkit.load` cannot make
         anew, and forward hooks, are warned of.
         """
-        save(self.model, Path(path), self.extra)
+        save(self.model, path, self.extra)
 
     def _name_classes(self, data: Any) -> None:
         """Take the names of the classes from the data of the first run, where the model has none."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from pathlib import Path
+from os import PathLike
 from typing import Any
 
 import torch
@@ -14,7 +14,7 @@ from ..layers.description import describe
 from ..serialization import save_module
 
 
-def save(model: torch.nn.Module, path: Path, extra: dict[str, Any], stacklevel: int = 2) -> None:
+def save(model: torch.nn.Module, path: str | PathLike[str], extra: dict[str, Any], stacklevel: int = 2) -> None:
     """Write a model and what is stored beside it to one file.
 
     Warns of parts that `rnnkit.load` cannot make anew, and of hooks, which are functions that no file holds. A model

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...errors import DataError, Place
+from ...errors import DataError, Place, check_path
 
 if TYPE_CHECKING:
     import numpy as np
@@ -91,6 +91,7 @@ def read_digits(folder: str | os.PathLike[str]) -> tuple[torch.Tensor, torch.Ten
 
     from ..readers.folders import list_class_files
 
+    check_path(folder, "folder")
     if not Path(folder).is_dir():
         problem = f"is no folder; expected one with a folder of images for each digit: {folder}/7/a.png"
         raise DataError(problem, Place(str(folder)))

@@ -126,6 +126,10 @@ class Storage:
     options: dict[str, Any] = field(default_factory=dict)
     retry: Retry = field(default_factory=Retry)
 
+    def __post_init__(self) -> None:
+        if not self.address:  # it would be the current folder
+            raise DataError("an empty address arrived; expected a folder, or '.' for the current one")
+
     @property
     def local(self) -> bool:
         """Whether it is a path of this machine."""

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ...errors import ConfigError, DataError, Place, Remedy, check_choice, check_whole
+from ...errors import ConfigError, DataError, Place, Remedy, check_choice, check_path, check_whole
 from ...serialization import remove_leftovers
 from ..text.files import Paths, check_reading, find_files
 from ..text.texts import UNITS, Piece
@@ -146,8 +146,11 @@ def make_shards(
     asked = {"vocabulary_size": vocabulary_size, "minimum_count": minimum_count, "lowercase": lowercase or None}
     vocabulary = {name: one for name, one in asked.items() if one is not None}
     _check(kind, tokens, vocabulary, tokenizer, processes, shard_bytes, level, unit, format, given)
+    check_path(out, "out")
     folder = Path(out)
     named = [str(source)] if isinstance(source, str | os.PathLike) else [str(one) for one in source]
+    for one in named:
+        check_path(one, "source")
     if not named:
         raise DataError("no source arrived; expected at least one path")
     if is_address(out):

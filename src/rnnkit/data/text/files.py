@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ...errors import ConfigError, DataError, Place, Remedy, check_choice
+from ...errors import ConfigError, DataError, Place, Remedy, check_choice, check_path
 from ...ordering import natural_key
 from ..reading import check_encoding
 from .decoding import OnBytes, decode_file, empty_file
@@ -126,6 +126,8 @@ def find_files(path: Paths, format: str | None) -> tuple[tuple[Path, ...], str, 
     """
     single = isinstance(path, str | os.PathLike)
     given: list[Path] = [Path(path)] if single else [Path(one) for one in path]  # type: ignore[arg-type,union-attr]
+    for one in [path] if single else path:  # type: ignore[list-item,union-attr]
+        check_path(one)
     files = tuple(file for one in given for file in _files(one, format))
     if not files:
         raise DataError("no path arrived; expected at least one")

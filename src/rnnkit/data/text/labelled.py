@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from ...errors import DataError, Place, Remedy, suggest
+from ...errors import DataError, Place, Remedy, check_path, suggest
 from ...ordering import natural_key
 from .files import find_files, format_of
 from .rows import Row, TextRows, read_text_rows
@@ -69,6 +69,7 @@ def read_labelled_texts(
         >>> [(one.text, one.label) for one in read_labelled_texts(file, label="stars")]
         [('Great film', '5'), ('太差了', '1')]
     """
+    check_path(path)
     given = Path(path)
     if not given.exists():
         raise DataError("there is no such file or folder", Place(str(path)))
@@ -96,6 +97,7 @@ def labelled_parts(path: str | os.PathLike[str]) -> dict[str, Path]:
     Raises:
         DataError: there is no such file, or a folder that holds none of these.
     """
+    check_path(path)
     given, place = Path(path), Place(str(path))
     if not given.exists():
         raise DataError("there is no such file or folder", place)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ...errors import DataError, Place, Remedy, check_choice, suggest
+from ...errors import DataError, Place, Remedy, check_choice, check_path, suggest
 from ...ordering import natural_key
 from ..reading import check_encoding
 from .decoding import decode_file, lines_of
@@ -116,6 +116,7 @@ def parts_of(path: str | os.PathLike[str]) -> dict[str, list[Path]]:
     Raises:
         DataError: there is no such file, or no file of the folder is called train.
     """
+    check_path(path)
     given, place = Path(path), Place(str(path))
     if not given.exists():
         raise DataError("there is no such file or folder", place)

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...errors import DataError, MissingExtraError, Place
+from ...errors import DataError, MissingExtraError, Place, check_path
 from ...ordering import natural_key
 from ..images.picture_files import MODES, SUFFIXES, Mode, converted, opened, read_pixels
 from .frame_sizes import fit_frames
@@ -75,6 +75,7 @@ def clip_info(path: str | os.PathLike[str]) -> ClipInfo:
         >>> info.frames, info.width, info.height, [file[-6:] for file in info.files]
         (3, 8, 6, ['/1.png', '/2.png', '10.png'])
     """
+    check_path(path)
     path = Path(path)
     if path.is_dir():
         return _folder_info(path)
@@ -180,6 +181,7 @@ def stream_frames(
         >>> [tuple(frame.shape) for frame in stream_frames(file, mode="L")]
         [(1, 16, 20), (1, 16, 20)]
     """
+    check_path(path)
     path = Path(path)
     if mode not in MODES:
         read_pixels(path, mode=mode)  # raises

@@ -16,7 +16,7 @@ from os import PathLike
 from pathlib import Path
 from typing import IO, Any
 
-from ...errors import DataError, MissingExtraError, check_whole
+from ...errors import DataError, MissingExtraError, check_path, check_whole
 from ...serialization import replacing, strict
 from ..history import History, Row
 from .callbacks import Callback
@@ -173,6 +173,7 @@ class TensorBoard(_Log):
             raise MissingExtraError(
                 "TensorBoard needs the package tensorboard; install it with: pip install 'rnnkit[tensorboard]'"
             ) from None
+        check_path(folder, "folder")
         self.folder, self.histograms = Path(folder), histograms
         self._writer: Any = None
 
