@@ -147,6 +147,14 @@ def test_the_search_is_chosen_where_words_are_written(trained, tmp_path, monkeyp
         assert set(result.stdout.split()) <= {"low", "high"}
         integers = (read_audio(sounds / "005.wav").samples * 32767).to(torch.int16).numpy().tobytes()
         assert piped(monkeypatch, integers, "transcribe", run, "--live", *option).stdout == result.stdout
+    for option, value, said in (
+        ("--width", 0, "--width=0 arrived; expected a whole number of at least 1"),
+        ("--width", -1, "--width=-1 arrived; expected a whole number of at least 1"),
+        ("--set", "decode.width=0", "decode.width=0 arrived; expected at least 1"),
+        ("--lm", "", "decode.lm='' arrived; expected a path"),
+        ("--words", "", "decode.words='' arrived; expected a path"),
+    ):
+        assert refused_alone(call("transcribe", run, sounds / "005.wav", option, value), said)
     twice = ("--width", 4, "--set", "decode.width=8")
     assert refused_alone(call("transcribe", run, sounds / "005.wav", *twice), "decode.width arrived twice")
     other = ("--set", "seed=1")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..errors import ConfigError, DataError
+from ..errors import ConfigError, DataError, check_whole
 from ..runs.settings import override
 from ..tasks.speech_settings import LOWEST_RATE
 from . import standard_input
@@ -95,6 +95,8 @@ def transcribe(
         raise ConfigError(f"--rate {rate} is of --live; a sound file contains its own rate: leave --rate out")
     if rate is not None and not LOWEST_RATE <= rate <= _HIGHEST_RATE:
         raise ConfigError(f"--rate {rate} arrived; expected samples a second, such as 8000, 16000 or 44100")
+    if width is not None:
+        check_whole(width, "--width")
     check_live(live, microphone, input)
     if vad is not None and not vad.exists():
         raise ConfigError(f"--vad {vad} does not exist; expected the folder of a run of `rnnkit train vad`")

@@ -9,7 +9,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ConfigError, DataError
+from ..errors import ConfigError, DataError, check_path
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -102,6 +102,7 @@ def open_language_model(path: str) -> NGramModel:
     """
     from ..generation.ngrams import FILE, NGramModel
 
+    check_path(path, "decode.lm")
     place = Path(path)
     found = sorted(place.glob("*.arpa*")) if place.is_dir() else [place]
     if not found:
@@ -118,6 +119,7 @@ def read_words(path: str) -> list[str]:
     """
     from ..data.text.decoding import decode_file
 
+    check_path(path, "decode.words")
     file = Path(path)
     if not file.is_file():
         raise DataError(f"{path} is no file; expected a list of words, one a line: --set decode.words=words.txt")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from .ranges import NotNegative, Settings, WholeNumber
+from .ranges import Count, NotNegative, Settings
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class CTCDecoding(Settings):
 
     group_name: ClassVar[str] = "decode"
 
-    width: WholeNumber = 1
+    width: Count = 1
     lm: str | None = None
     lm_weight: NotNegative = 0.5
     word_bonus: float = 1.0
@@ -40,7 +40,7 @@ class CTCDecoding(Settings):
     @property
     def greedy(self) -> bool:
         """Whether the most probable token is taken at each step."""
-        return self.width <= 1 and self.lm is None and self.words is None and not self.hot_words
+        return self.width == 1 and self.lm is None and self.words is None and not self.hot_words
 
     def made_greedy(self) -> dict[str, Any]:
         """Return the fields that make a search take the most probable token at each step."""

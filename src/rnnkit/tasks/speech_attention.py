@@ -39,7 +39,7 @@ class AttentionSearch:
         from ..generation.ctc_text import CtcText
 
         refuse_language(decoding, "attention")
-        self._width, self._penalty = max(1, decoding.width), decoding.length_penalty
+        self._width, self._penalty = decoding.width, decoding.length_penalty
         self._ctc_weight = 0.0 if model.ctc is None else decoding.ctc_weight
         never = {model.blank, model.start, tokenizer.pad, tokenizer.beginning, tokenizer.unknown}
         self._never = sorted(one for one in never - {None, model.end} if one is not None)
