@@ -25,6 +25,7 @@ from .tagger import SequenceTagger
 
 Tensor = torch.Tensor
 Cell = Literal["lstm", "gru", "simple_rnn"]
+_TIED_SPREAD = 0.3  # of a tied embedding's initial weights; logits of small ones stay at the frequencies for long
 
 
 class LanguageModel(SequenceTagger):
@@ -50,7 +51,7 @@ class LanguageModel(SequenceTagger):
         embedding_dropout, input_dropout, hidden_dropout, output_dropout, weight_dropout: probabilities while training.
         cutoffs: the first ids of the clusters of an adaptive softmax (Grave et al. 2017), for large vocabularies whose
             ids are sorted by frequency, as in (2000, 10_000): a token of a later cluster costs less. Not with ``tied``.
-        init: of the recurrent weights.
+        init: of the recurrent weights. The embedding is drawn from N(0, 1), that of a tied model from N(0, 0.09).
 
     Shapes:
         ids [B, T] (and ``lengths`` [B]) → logits [B, T, V], 0 behind a row's length. With ``cutoffs``
@@ -111,10 +112,10 @@ class LanguageModel(SequenceTagger):
         if cutoffs:
             self.head = AdaptiveSoftmax(sizes[-1], vocabulary, cutoffs)
             self.default_loss = AdaptiveLoss(self.head)
-        with torch.no_grad():
-            embedding.weight.uniform_(-0.1, 0.1)
-            if not cutoffs:
-                self.head.bias.zero_()
+        if tied:
+            torch.nn.init.normal_(embedding.weight, std=_TIED_SPREAD)
+        if not cutoffs:
+            torch.nn.init.zeros_(self.head.bias)
         if tied:
             self.head.weight = embedding.weight
 
