@@ -131,7 +131,7 @@ def test_ink_over_the_whole_width_stays_inside(tmp_path):
     [
         ("none.png", None, "there is no such file"),
         ("text.png", b"hello", "cannot be read as an image"),
-        ("empty.png", b"", "cannot be read as an image"),
+        ("empty.png", b"", "the file is empty"),
         ("damaged.png", b"\x89PNG\r\n\x1a\n nonsense", "cannot be read as an image"),
     ],
 )
@@ -148,8 +148,8 @@ def test_a_truncated_image_and_a_folder(tmp_path):
     draw().save(tmp_path / "whole.png")
     content = (tmp_path / "whole.png").read_bytes()
     (tmp_path / "half.png").write_bytes(content[: len(content) // 2])
-    for path in (tmp_path / "half.png", tmp_path):
-        with pytest.raises(DataError, match="cannot be read as an image"):
+    for path, message in ((tmp_path / "half.png", "cannot be read as an image"), (tmp_path, "is a folder")):
+        with pytest.raises(DataError, match=message):
             prepare_digit(path)
 
 

@@ -176,3 +176,14 @@ def test_pixels_of_8_bits_stay_bytes(tmp_path):
     pixels = read_pixels(saved(tmp_path, WEDGE), mode="L")
     assert pixels.dtype == torch.uint8
     assert torch.equal(pixels[0], torch.from_numpy(WEDGE))
+
+
+def test_a_picture_is_read_where_a_further_frame_is_cut_off(tmp_path):
+    frames = [Image.fromarray(np.full((9, 12), value, np.uint8)) for value in (10, 90, 200)]
+    file = tmp_path / "a.gif"
+    frames[0].save(file, save_all=True, append_images=frames[1:])
+    content, begin = file.read_bytes(), b"\x2c\0\0\0\0\x0c\0\x09\0"  # of a frame: its corner and its size
+    file.write_bytes(content[: content.index(begin, content.index(begin) + 1) + len(begin) + 1])
+    info = picture_info(file)
+    assert (info.frames, info.truncated) == (2, False)
+    assert read_pixels(file, mode="L").unique().tolist() == [10]

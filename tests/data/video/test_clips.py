@@ -277,3 +277,17 @@ def test_a_written_animation_has_all_frames_also_where_they_are_alike(tmp_path):
         write_gif([], tmp_path / "b.gif")
     with pytest.raises(DataError, match=r"\[2, 4, 4\] arrived"):
         write_gif(torch.zeros(3, 2, 4, 4), tmp_path / "b.gif")
+
+
+def test_a_gif_that_is_cut_anywhere_is_read_up_to_there(tmp_path):
+    path = write_animation(tmp_path / "a.gif", frames_of("right", 6))
+    content, counts = path.read_bytes(), []
+    for length in range(20, len(content), 5):
+        path.write_bytes(content[:length])
+        try:
+            counts.append(clip_info(path).frames)
+        except DataError:
+            counts.append(0)
+        assert not counts[-1] or len(read_clip(path)) == counts[-1]
+    assert counts == sorted(counts)
+    assert {0, 1, 3, 5} <= set(counts)

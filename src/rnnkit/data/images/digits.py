@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...errors import DataError, Place, check_path
+from .picture_opening import opened
 
 if TYPE_CHECKING:
     import numpy as np
@@ -106,24 +107,19 @@ def read_digits(folder: str | os.PathLike[str]) -> tuple[torch.Tensor, torch.Ten
 def _read(path: str | os.PathLike[str]) -> npt.NDArray[np.float32]:
     """Return the image as grey values [height, width] in [0, 1], upright and without transparency."""
     import numpy as np
-    from PIL import Image, ImageOps
+    from PIL import ImageOps
 
-    try:
-        with Image.open(path) as opened:
-            image: Image.Image = ImageOps.exif_transpose(opened)
-            if image.has_transparency_data:
-                return _lay_on_paper(image.convert("RGBA"))
-            if image.mode[0] in "IF":  # 16 and 32 bits have no agreed white
-                wide = np.asarray(image, np.float64)
-                if not np.isfinite(wide).all():
-                    raise ValueError("it has pixels that are no numbers")
-                return np.asarray((wide - wide.min()) / max(np.ptp(wide), 1e-12), np.float32)
+    with opened(path) as found:
+        image: Image = ImageOps.exif_transpose(found)
+        if image.has_transparency_data:
+            return _lay_on_paper(image.convert("RGBA"))
+        if image.mode[0] not in "IF":
             return _grey(image)
-    except FileNotFoundError:
-        raise DataError("there is no such file", Place(str(path))) from None
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        # Pillow raises any of these for files that are damaged, of no known format, or absurdly large.
-        raise DataError(f"cannot be read as an image ({error})", Place(str(path))) from None
+        wide = np.asarray(image, np.float64)
+        if not np.isfinite(wide).all():
+            raise DataError("cannot be read as an image (it has pixels that are no numbers)", Place(str(path)))
+        # 16 and 32 bits have no agreed white.
+        return np.asarray((wide - wide.min()) / max(np.ptp(wide), 1e-12), np.float32)
 
 
 def _grey(image: Image) -> npt.NDArray[np.float32]:

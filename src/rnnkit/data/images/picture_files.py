@@ -6,9 +6,6 @@ Legend: C channels, H height, W width.
 from __future__ import annotations
 
 import os
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,6 +15,7 @@ import torch
 from torch import Tensor
 
 from ...errors import ConfigError, DataError, Place, check_choice
+from .picture_opening import DAMAGED, opened
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -51,7 +49,8 @@ class PictureInfo:
         mode: as Pillow names it: "L", "RGB", "P", "I;16", "CMYK".
         format: "PNG", "JPEG", "TIFF".
         orientation: of EXIF, 1 to 8; from 5 on the stored picture lies on its side.
-        frames: the pictures in the file; the first one is read.
+        frames: the pictures in the file, of which the first one is read; 2 where the file breaks off behind it, so that
+            they cannot be counted.
         misnamed: whether the suffix is that of another format.
         truncated: whether the end of the file is missing, or, of PNG, its pixels are damaged.
     """
@@ -95,7 +94,7 @@ def picture_info(path: str | os.PathLike[str]) -> PictureInfo:
         width, height = image.size if orientation < 5 else image.size[::-1]
         format = image.format or ""
         expected = _FORMATS.get(Path(path).suffix.lower(), {format})
-        frames = int(getattr(image, "n_frames", 1))
+        frames = _frames(image)
         return PictureInfo(width, height, image.mode, format, orientation, frames, format not in expected, cut)
 
 
@@ -251,42 +250,17 @@ def converted(image: Image, mode: Mode, background: float) -> Image:
     return image if image.mode == mode else image.convert("RGB").convert(mode)
 
 
-@contextmanager
-def opened(path: str | os.PathLike[str]) -> Iterator[Image]:
-    """Open a file, and turn what Pillow raises, there and within the block, into errors that name the file."""
-    from PIL import Image as images
-    from PIL import UnidentifiedImageError
-
-    place = Place(os.fspath(path))
+def _frames(image: Image) -> int:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # large and slightly damaged files are reported elsewhere
-            with images.open(path) as image:
-                yield image
-    except FileNotFoundError:
-        raise DataError("there is no such file", place) from None
-    except IsADirectoryError:
-        raise DataError("is a folder; expected a picture", place, "read a folder by read_pictures") from None
-    except images.DecompressionBombError:
-        limit = 2 * (images.MAX_IMAGE_PIXELS or 0)
-        raise DataError(
-            f"has more than {limit:,} pixels, which is the most that is read", place, "cut it into parts first"
-        ) from None
-    except UnidentifiedImageError:
-        size = Path(path).stat().st_size
-        problem = "cannot be read as an image (it is in no known format)" if size else "the file is empty"
-        raise DataError(f"{problem}; expected a picture, such as PNG or JPEG", place) from None
-    except DataError:
-        raise
-    except (OSError, ValueError, SyntaxError, EOFError, MemoryError, OverflowError, TypeError) as error:
-        # Pillow raises any of these for files that are damaged.
-        raise DataError(f"cannot be read as an image ({error})", place) from None
+        return int(getattr(image, "n_frames", 1))
+    except DAMAGED:
+        return 2
 
 
 def _orientation(image: Image) -> int:
     try:
         found = int(image.getexif().get(_ORIENTATION, 1))
-    except (TypeError, ValueError, SyntaxError, OSError):  # damaged EXIF
+    except DAMAGED:  # EXIF alone
         return 1
     return found if 1 <= found <= 8 else 1
 
@@ -311,7 +285,7 @@ def _is_cut(path: Path, image: Image) -> bool:
         return False
     try:
         image.load()
-    except (OSError, ValueError, SyntaxError, EOFError):
+    except DAMAGED:
         return True
     return False
 

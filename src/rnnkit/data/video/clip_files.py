@@ -6,6 +6,7 @@ Legend: T frames, C channels, H height, W width.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,8 @@ from torch import Tensor
 
 from ...errors import DataError, MissingExtraError, Place, check_path
 from ...ordering import natural_key
-from ..images.picture_files import MODES, SUFFIXES, Mode, converted, opened, read_pixels
+from ..images.picture_files import MODES, SUFFIXES, Mode, converted, read_pixels
+from ..images.picture_opening import DAMAGED, opened
 from .frame_sizes import fit_frames
 
 if TYPE_CHECKING:
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
 VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".ogv")
 ANIMATED = (".gif", ".webp", ".apng", ".tif", ".tiff")  # these may hold several frames
 _VIDEO_FORMATS: dict[Mode, str] = {"L": "gray", "RGB": "rgb24", "RGBA": "rgba"}  # as PyAV names them
-_DAMAGED = (OSError, ValueError, SyntaxError, EOFError, MemoryError, OverflowError, TypeError)  # what Pillow raises
 
 
 @dataclass(frozen=True)
@@ -81,19 +82,19 @@ def clip_info(path: str | os.PathLike[str]) -> ClipInfo:
         return _folder_info(path)
     if path.suffix.lower() in VIDEOS:
         return _video_info(path)
-    count, size, rate, cut, resized = 0, (0, 0), None, False, 0
+    count, size, rate, resized = 0, (0, 0), None, 0
     durations = 0.0
     with opened(path) as image:
-        total = int(getattr(image, "n_frames", 1))
+        numbers, cut = _numbers(image)
         try:
-            for number in range(total):
+            for number in numbers:
                 image.seek(number)
                 image.load()
                 size = size if count else image.size
                 resized += image.size != size
                 durations += float(image.info.get("duration", 0) or 0)
                 count += 1
-        except _DAMAGED:
+        except DAMAGED:
             cut = True
     if not count:
         raise DataError("holds no frame that can be read", Place(str(path)))
@@ -248,13 +249,21 @@ def _folder_frames(folder: Path, mode: Mode, files: Sequence[str] | None) -> Ite
 
 def _animated_frames(path: Path, mode: Mode) -> Iterator[Tensor]:
     with opened(path) as image:
-        for number in range(int(getattr(image, "n_frames", 1))):
+        for number in _numbers(image)[0]:
             try:
                 image.seek(number)
                 image.load()
-            except _DAMAGED:
+            except DAMAGED:
                 return
             yield _pixels(image, mode)
+
+
+def _numbers(image: Image) -> tuple[range, bool]:
+    """Return the numbers of the frames of an open file, and whether its end is missing, so that nobody counted them."""
+    try:
+        return range(int(getattr(image, "n_frames", 1))), False
+    except DAMAGED:
+        return range(sys.maxsize), True
 
 
 def _pixels(image: Image, mode: Mode) -> Tensor:
