@@ -89,6 +89,13 @@ def test_predict_prints_and_draws(trained, tmp_path):
     assert result.exit_code == 1
     assert "empty: holds no frame that can be read" in result.stderr
     assert len(result.stdout.splitlines()) == 1
+    # A folder that is no clip stands for the clips in it.
+    write_frames(tmp_path / "some" / "b", frames_of("left", 3))
+    write_animation(tmp_path / "some" / "a.gif", frames_of("right", 3))
+    result = call("predict", run, tmp_path / "some")
+    assert [line.split("\t")[0] for line in result.stdout.splitlines()] == [
+        str(tmp_path / "some" / name) for name in ("a.gif", "b")
+    ]
 
 
 def test_a_stream_agrees_with_the_whole_clip_and_goes_on_from_its_state(trained, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from .text.decoding import decode_file, lines_of
 from .text.rows import read_text_rows
 
 TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json")
+_LOOKED_AT = 100  # rows of a table of which one has to name a file: some may have been lost
 
 
 def tables_in(folder: Path) -> list[Path]:
@@ -47,7 +49,45 @@ def table_rows(
         file: the table.
         exists: whether a cell names a file that is there. A table whose first cell does has no header.
         headless: the names of so many columns, for a table without a header.
+
+    Raises:
+        DataError: the table is damaged, or is not UTF-8.
     """
+    try:
+        yield from _rows(file, exists, headless)
+    except DataError as error:
+        if any(isinstance(one, Remedy) and one.argument == "encoding" for one in error.remedies):
+            raise DataError(error.problem, error.place, "save the table as UTF-8", note=error.note) from None
+        raise
+
+
+def names_files(
+    rows: Iterator[tuple[Mapping[str, Any], Place]],
+    choose: Callable[[Sequence[str], Place], Mapping[str, str]],
+    exists: Callable[[str], bool],
+) -> str | None:
+    """Return why a table does not describe files of a folder; None: it does.
+
+    Args:
+        rows: of the table.
+        choose: returns the column of each role, by the names of the columns.
+        exists: whether a cell names a file that is there; one of the first hundred has to.
+    """
+    first = ""
+    try:
+        for row, place in islice(rows, _LOOKED_AT):
+            cell = cell_text(row.get(choose(tuple(map(str, row)), place)["path"]))
+            if exists(cell):
+                return None
+            first = first or cell
+    except DataError as error:
+        return error.problem
+    return f"there is no file {first!r}" if first else "it names no files"
+
+
+def _rows(
+    file: Path, exists: Callable[[str], bool], headless: Callable[[int], Sequence[str]]
+) -> Iterator[tuple[dict[str, Any], Place]]:
     if file.suffix.lower() in (".csv", ".tsv"):
         first = next((line for line, _ in lines_of(decode_file(file), file) if line.strip()), "")
         marks = [mark for mark in ("\t" if file.suffix.lower() == ".tsv" else "|\t;,") if mark in first]

@@ -20,7 +20,7 @@ import rnnkit
 from rnnkit.data.sentences import sentence
 from rnnkit.errors import DataError
 from rnnkit.recipes.base import PreparedRun
-from rnnkit.recipes.file_run import FileRecipe
+from rnnkit.recipes.clip_run import ClipRecipe
 from rnnkit.recipes.interface import Columns, DataRequest, InspectionData, Predictor
 from rnnkit.recipes.picture_data import divide_pictures
 from rnnkit.recipes.prepared_training import Judged, PreparedTraining, Training
@@ -71,7 +71,7 @@ class WindowData(FrameWindows, VideoData):
 
 
 @dataclass(frozen=True)
-class NextFrames(FileRecipe):
+class NextFrames(ClipRecipe):
     """The whole run; ``rnnkit train next-frames FOLDER --set GROUP.FIELD=VALUE`` changes a field.
 
     Attributes:
@@ -79,7 +79,6 @@ class NextFrames(FileRecipe):
         device: where to compute: auto, cpu, cuda, cuda:1, mps.
     """
 
-    noun: ClassVar[str] = "clip"
     title: ClassVar[str] = "Next frames"
 
     model: ForecasterNetwork = field(default_factory=ForecasterNetwork)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
 from rnnkit.data.sentences import UNREADABLE, sentence
 from rnnkit.errors import ConfigError, DataError
 from rnnkit.recipes.divided_data import check_shares
-from rnnkit.recipes.wording import in_data_settings
+from rnnkit.recipes.wording import DataSettings, findings_in_words, in_data_settings
 from rnnkit.tasks.ranges import NotNegative, Seed, Settings
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ class PictureData(Settings):
 
     group_name: ClassVar[str] = "data"
     columns: ClassVar[tuple[str, ...]] = ("path_column", "group_column", "part_column")
+    arguments: ClassVar[tuple[str, ...]] = ("layout", "group")  # of the reader, besides columns
     nouns: ClassVar[str] = "pictures"
 
     path: str | None = None
@@ -71,11 +72,15 @@ class PictureData(Settings):
             new: whether the run is trained already.
         """
         read = self.reader()
-        with in_data_settings(("layout", "group", *self.columns), new=new):
-            if new:  # another source may have other columns
-                return read(path, **{name: getattr(self, name) for name in self.columns if _is_table(path)})
-            columns = {name: getattr(self, name) for name in self.columns}
-            return read(path, layout=self.layout, group=self.group, **columns)
+        names = (*self.arguments, *self.columns)
+        with in_data_settings(names, new=new):
+            if new:  # another source may lie another way, and have other columns
+                found = read(path, **{name: getattr(self, name) for name in self.columns if _is_table(path)})
+            else:
+                columns = {name: getattr(self, name) for name in self.columns}
+                found = read(path, layout=self.layout, group=self.group, **columns)
+        words = None if new else DataSettings({name: name for name in names})  # a trained run has its settings
+        return replace(found, findings=tuple(findings_in_words(found.findings, words)))
 
     def reader(self) -> Callable[..., PictureSet]:
         """Return the function that finds what lies at a path."""

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from rnnkit.data.sentences import sentence
 from rnnkit.errors import DataError
 from rnnkit.recipes.picture_data import PictureData
-from rnnkit.recipes.wording import DataSettings, findings_in_words, in_data_settings
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,28 +33,16 @@ class SegmentData(PictureData):
             else guesses, and says so.
     """
 
+    arguments: ClassVar[tuple[str, ...]] = ("layout", "group", "mask_values")
+
     layout: Literal["auto", "masks", "coco", "yolo"] = "auto"
     mask_values: Literal["auto", "instances", "classes"] = "auto"
 
-    def read(self, path: str | Path, *, new: bool = False) -> PictureSet:
-        """Return the pictures of a path.
-
-        Args:
-            path: it.
-            new: whether the run is trained already.
-        """
+    def reader(self) -> Callable[..., PictureSet]:
+        """Return the function that finds what lies at a path."""
         from rnnkit.data.images import read_pictures
 
-        with in_data_settings(("layout", "mask_values", "group", *self.columns), new=new):
-            if new:  # pictures of another source may lie another way
-                found = read_pictures(path, mask_values=self.mask_values)
-            else:
-                columns = {name: getattr(self, name) for name in self.columns}
-                found = read_pictures(
-                    path, layout=self.layout, group=self.group, mask_values=self.mask_values, **columns
-                )
-        words = None if new else DataSettings({"mask_values": "mask_values"})  # a trained run has its settings
-        return replace(found, findings=tuple(findings_in_words(found.findings, words)))
+        return partial(read_pictures, mask_values=self.mask_values)
 
 
 @dataclass(frozen=True)

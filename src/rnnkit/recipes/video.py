@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from rnnkit.errors import DataError
 from rnnkit.recipes.base import PreparedRun
-from rnnkit.recipes.file_run import FileRecipe
+from rnnkit.recipes.clip_run import ClipRecipe
 from rnnkit.recipes.interface import Columns, DataRequest, InspectionData, Predictor
 from rnnkit.recipes.picture_data import check_known, divide_pictures, of_classes
 from rnnkit.recipes.prepared_training import Judged, PreparedTraining, Training
@@ -36,15 +36,13 @@ _INSPECTED = 16  # clips that a network is measured on
 
 
 @dataclass(frozen=True)
-class Video(FileRecipe):
+class Video(ClipRecipe):
     """The whole run; ``rnnkit train video FOLDER --set GROUP.FIELD=VALUE`` changes a field.
 
     Attributes:
         seed: of weights, order and changes of the clips, and dropout.
         device: where to compute: auto, cpu, cuda, cuda:1, mps.
     """
-
-    noun: ClassVar[str] = "clip"
 
     model: ClipNetwork = field(default_factory=ClipNetwork)
     augment: ClipAugmentation = field(default_factory=ClipAugmentation)

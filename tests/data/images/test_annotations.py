@@ -208,7 +208,50 @@ def test_what_describes_pictures_in_no_known_form_is_told(folder, name, content)
     write(folder / name, content)
     pictures = read_pictures(folder)
     assert (pictures.layout, pictures[0].boxes) == ("plain", None)
-    assert f"{name} has no form that was recognised" in pictures.findings[0]
+    told = pictures.findings[0]
+    assert f" {name} " in told
+    assert " has no form that was recognised; type layout=" in told
+
+
+def test_a_table_is_found_where_the_first_pictures_are_lost(folder):
+    picture(folder / "b.png")
+    write(folder / "t.csv", "file,xmin,ymin,xmax,ymax\na.png,1,2,3,4\nb.png,5,6,9,9\n")
+    pictures = read_pictures(folder)
+    assert (pictures.layout, len(pictures)) == ("table", 1)
+    assert "a.png (there is no such file)" in pictures.findings[0]
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        ("file,text\nb.png,你好\n".encode("gb18030"), "byte 0xc4 is not UTF-8"),
+        (b"file,text\nb.png,yes\n", "there is no file 'b.png'"),
+        (b"file,size\na.png,4\n", "it has no column of boxes, labels or texts; the columns are 'file', 'size'"),
+        (b"file,xmin,ymin,breit,hoch\na.png,1,2,3,4\n", "it has no column of boxes"),
+        (b"file,xmin,ymin,breit,ymax\na.png,1,2,3,4\n", "which columns hold the edges of a box"),
+    ],
+)
+def test_why_a_table_is_not_read_is_told(folder, content, why):
+    picture(folder / "a.png")
+    (folder / "t.csv").write_bytes(content)
+    [told] = read_pictures(folder).findings
+    assert f"t.csv ({why}" in told
+    assert told.endswith('type layout="table" to be told what is wrong.')
+
+
+def test_a_table_that_is_not_utf_8_is_to_be_saved_so(folder):
+    picture(folder / "a.png")
+    (folder / "t.csv").write_bytes("file,text\na.png,你好\n".encode("gb18030"))
+    with pytest.raises(DataError, match=r"t\.csv:2: byte 0xc4 is not UTF-8; save the table as UTF-8"):
+        read_pictures(folder, layout="table")
+
+
+def test_a_damaged_line_of_the_first_label_file_is_named(folder):
+    for name in "abc":
+        picture(folder / f"images/{name}.png")
+        write(folder / f"labels/{name}.txt", "0 0.5 0.5 0.2" if name == "a" else "0 0.5 0.5 0.2 0.2")
+    with pytest.raises(DataError, match=r"a\.txt:1: '0 0.5 0.5 0.2' arrived"):
+        read_pictures(folder)
 
 
 def test_pixels_are_no_shares(folder):

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...errors import DataError, Place, Remedy
+from ...errors import DataError, DataFinding, Place, Remedy
 from ...ordering import files_inside, natural_key
 from ...spelling import composed
 from ..archives import ARCHIVES, unpack
@@ -19,11 +19,12 @@ from .mask_folders import MaskValues, is_mask, match_masks, read_masks
 from .picture_entries import Entry, Found
 from .picture_files import SUFFIXES
 from .picture_names import entry_id, named_part, part_of
-from .picture_tables import Columns, names_pictures, read_table
+from .picture_tables import Columns, names_pictures, read_table, why_no_pictures
 from .voc import is_voc, read_voc
 from .yolo import is_yolo, label_files, read_yolo
 
-_DESCRIBING = (*TABLES, ".xml", ".txt")
+_FORMS = dict.fromkeys(TABLES, "table") | {".json": "coco", ".xml": "voc", ".txt": "yolo"}
+_DESCRIBING = tuple(_FORMS)
 LAYOUTS = ("labels", "masks", "coco", "voc", "yolo", "table", "texts", "plain")
 
 # What each layout needs beside pictures.
@@ -83,25 +84,30 @@ def find_pictures(path: Path, asked: Asked) -> Found:
         return read_yolo(path, files)
     if layout == "masks":
         return read_masks(path, files, asked.mask_values, asked.classes)
-    findings = _unread(path) if layout == "plain" and asked.layout == "auto" else []
+    findings = _unread(path, asked.columns) if layout == "plain" and asked.layout == "auto" else []
     return Found(layout, _READERS[layout](path, files), findings=findings)
 
 
-def _unread(path: Path) -> list[str]:
+def _unread(path: Path, columns: Columns) -> list[str]:
     """Return a sentence about files that may describe pictures, but whose form was not recognised."""
-    names = [
-        str(file.relative_to(path))
+    files = [
+        file
         for file in sorted(path.rglob("*"))
         if file.name.lower().endswith(_DESCRIBING)
         and not file.stem.lower().startswith(("readme", "license"))
         and not any(part[0] == "." for part in file.relative_to(path).parts)
     ]
-    if not names:
+    if not files:
         return []
-    return [
+    names = [str(file.relative_to(path)) for file in files]
+    tables = [number for number, file in enumerate(files) if file.parent == path and file.name.lower().endswith(TABLES)]
+    for number in tables[:3]:
+        names[number] += f" ({why_no_pictures(files[number], columns)})"
+    problem = (
         f"Nothing is known of the pictures: {listed(names)} {'has' if len(names) == 1 else 'have'} no form that was "
-        'recognised. Name it, such as layout="coco", "yolo" or "table", to be told what is wrong.'
-    ]
+        "recognised"
+    )
+    return [DataFinding.of(problem, Remedy("layout", _FORMS[files[0].suffix.lower()], "to be told what is wrong"))]
 
 
 def _of_file(path: Path, asked: Asked) -> Found:

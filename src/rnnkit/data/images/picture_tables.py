@@ -11,7 +11,7 @@ from typing import Any
 
 from ...errors import DataError, Place, Remedy
 from ...spelling import composed
-from ..file_tables import TABLES, cell_text, choose_columns, find_file, table_rows
+from ..file_tables import TABLES, cell_text, choose_columns, find_file, names_files, table_rows
 from .picture_entries import Drawn, Entry, Found
 from .picture_files import SUFFIXES
 
@@ -106,23 +106,31 @@ def read_table(file: Path, columns: Columns, folder: Path | None = None) -> Foun
 
 def names_pictures(file: Path, columns: Columns) -> bool:
     """Return whether a table has a column for the path of pictures, and one for what is known of them."""
-    try:
-        row, place = next(_rows(file))
-        named = _choose(tuple(map(str, row)), columns, place)
-    except (DataError, StopIteration):
-        return False
-    exists = find_file(cell_text(row.get(named["path"])), file.parent, _FOLDERS, SUFFIXES).is_file()
-    return exists and bool(named.keys() & {"text", "label", "group", "part", *_BOX})
+    return why_no_pictures(file, columns) is None
+
+
+def why_no_pictures(file: Path, columns: Columns) -> str | None:
+    """Return why a table does not say anything of pictures that are there; None: it does."""
+
+    def choose(names: Sequence[str], place: Place) -> dict[str, str]:
+        named = _choose(names, columns, place)
+        if not named.keys() & {"text", "label", "group", "part", *_BOX}:
+            shown = ", ".join(map(repr, names[:12]))
+            raise DataError(f"it has no column of boxes, labels or texts; the columns are {shown}", place)
+        return named
+
+    return names_files(_rows(file), choose, lambda cell: _exists(cell, file))
+
+
+def _exists(cell: str, file: Path) -> bool:
+    return find_file(cell, file.parent, _FOLDERS, SUFFIXES).is_file()
 
 
 def _rows(file: Path) -> Iterator[tuple[dict[str, Any], Place]]:
-    def exists(cell: str) -> bool:
-        return find_file(cell, file.parent, _FOLDERS, SUFFIXES).is_file()
-
     def headless(count: int) -> Sequence[str]:
         return ("path", "xmin", "ymin", "xmax", "ymax", "label") if count >= 5 else ("path", "text")
 
-    return table_rows(file, exists, headless)
+    return table_rows(file, lambda cell: _exists(cell, file), headless)
 
 
 def _choose(names: Sequence[str], columns: Columns, place: Place) -> dict[str, str]:
@@ -137,7 +145,8 @@ def _choose(names: Sequence[str], columns: Columns, place: Place) -> dict[str, s
         if "left" in named and "top" in named and {"right", "bottom", "box_width", "box_height"} & named.keys():
             shown = ", ".join(map(repr, names[:12]))
             raise DataError(
-                f"which columns hold the edges of a box? The columns are {shown}",
+                f"which columns hold the edges of a box? Expected xmin, ymin, xmax, ymax, or x, y, w, h; the columns "
+                f"are {shown}",
                 place.at(line=None),
                 Remedy("box_column"),
             )

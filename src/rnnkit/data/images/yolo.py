@@ -39,13 +39,14 @@ def label_files(root: Path, pictures: Sequence[Path]) -> dict[Path, Path]:
 
 
 def is_yolo(files: Sequence[Path]) -> bool:
-    """Return whether text files hold lines of a class and numbers, by the first that is not empty."""
+    """Return whether text files hold lines of a class and numbers: most of those that are not empty."""
+    fits = []
     for file in files[:50]:
         with file.open("rb") as stream:
             lines = stream.read(2048).decode("utf-8", "replace").strip().split("\n")
         if lines[0].strip():
-            return _numbers(lines[0]) is not None
-    return False
+            fits.append(_numbers(lines[0]) is not None)
+    return 2 * sum(fits) > len(fits)
 
 
 def read_yolo(root: Path, pictures: Sequence[Path]) -> Found:

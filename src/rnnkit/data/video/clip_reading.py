@@ -13,7 +13,7 @@ from ...ordering import natural_key, sorted_names
 from ...spelling import composed
 from ..archives import ARCHIVES, unpack
 from ..data_folder import find_data
-from ..file_tables import TABLES, cell_text, choose_columns, only_table, table_rows, tables_in
+from ..file_tables import TABLES, cell_text, choose_columns, names_files, only_table, table_rows, tables_in
 from ..images.picture_files import SUFFIXES, picture_info
 from ..images.picture_layouts import below_root
 from ..images.picture_names import part_of
@@ -197,7 +197,7 @@ def _find(path: Path, layout: str, columns: dict[str, str | None]) -> _Found:
     tables = [table for table in tables_in(path) if _names_clips(table, columns)]
     if layout == "table" or any(columns.values()) or (layout == "auto" and tables):
         return _read_table(only_table(path, tables or tables_in(path)), columns)
-    paths, empty, single = _clips_in(path)
+    paths, empty, single = _look_below(path)
     findings = []
     if empty:
         findings.append(sentence(("holds no frame", "hold no frame"), empty, len(empty) + len(paths), "folders"))
@@ -226,7 +226,22 @@ def _find(path: Path, layout: str, columns: dict[str, str | None]) -> _Found:
     return _Found("labels", named, findings)
 
 
-def _clips_in(root: Path) -> tuple[list[Path], list[str], list[str]]:
+def clips_in(folder: Path) -> list[Path]:
+    """Return the files and folders that are clips, in a folder and in those below it; the folder itself may be one.
+
+    Example:
+        >>> import tempfile, torch
+        >>> from rnnkit.data.video import write_gif, write_png
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> write_gif(torch.rand(5, 1, 16, 20), folder / "a.gif")
+        >>> write_png(torch.rand(1, 16, 20), folder / "b" / "1.png")
+        >>> [clip.name for clip in clips_in(folder)], clips_in(folder / "b") == [folder / "b"]
+        (['a.gif', 'b'], True)
+    """
+    return _look_below(folder)[0]
+
+
+def _look_below(root: Path) -> tuple[list[Path], list[str], list[str]]:
     """Find the files and folders that are clips.
 
     Returns:
@@ -306,13 +321,12 @@ def _rows(file: Path) -> Iterator[tuple[dict[str, object], Place]]:
 
 
 def _names_clips(file: Path, columns: dict[str, str | None]) -> bool:
-    """Return whether the first row of a table names a clip that is there."""
-    try:
-        row, place = next(_rows(file))
-        named = choose_columns(tuple(map(str, row)), _NAMES, columns, place)
-    except (DataError, StopIteration):
-        return False
-    return _find_clip(cell_text(row.get(named["path"])), file.parent).exists()
+    """Return whether a table names clips that are there."""
+
+    def choose(names: Sequence[str], place: Place) -> dict[str, str]:
+        return choose_columns(names, _NAMES, columns, place)
+
+    return names_files(_rows(file), choose, lambda cell: _find_clip(cell, file.parent).exists()) is None
 
 
 def _find_clip(written: str, folder: Path) -> Path:
