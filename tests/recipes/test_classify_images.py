@@ -146,6 +146,8 @@ def test_a_table_and_bad_data(tmp_path, monkeypatch):
     pictures = write_classes("flat", 4, classes=("block",))
     result = call("train", "classify-images", pictures / "block")
     assert refused_alone(result, "no picture with a class is left", "a folder for each class, such as cat/1.jpg")
+    result = call("train", "classify-images", pictures)
+    assert refused_alone(result, "All of them lie in the folder block; expected two or more folders with pictures")
     write_classes("two", 4, classes=("block", "down"))
     for setting, words in (
         ("model.size=30", "expected a multiple of 4"),

@@ -4,6 +4,7 @@ import csv
 import json
 import shutil
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,10 +24,11 @@ from rnnkit.recipes import DataRequest
 from rnnkit.recipes import classify as classify_recipe
 from rnnkit.recipes import regress as regress_recipe
 from rnnkit.recipes.classify import Classify
-from rnnkit.recipes.finetuning import FineTune
+from rnnkit.recipes.finetuning import FineTune, say_old
 from rnnkit.recipes.regress import Regress
 from rnnkit.serialization import read_config, save_module
 from rnnkit.tasks.settings import Fit, Model
+from rnnkit.training.fine_tuning.report import FineTuningReport, Quality
 from rnnkit.training.watching.progress import Progress
 
 SMALL = {"model": Model(hidden_size=6, channels=6), "fit": Fit(steps=40, lr=0.01), "device": "cpu"}
@@ -317,3 +319,12 @@ def test_other_columns_are_refused_and_nothing_is_written(base):
             base, DataRequest(Path("none.csv")), FineTune()
         )
     assert runs.read_recipe(base).name
+
+
+def test_it_is_told_where_nothing_was_held_back_to_judge_what_is_forgotten():
+    quality = Quality(rows=9, before={"cer": 0.5}, after={"cer": 0.25})
+    report = FineTuningReport(quality, quality, "validation", trained=2, parameters=2, epochs=3, seconds=1.5)
+    assert say_old(report, "pictures of a", [1]).method == {"old data": "pictures of a"}
+    without = replace(report, old=None)
+    assert say_old(without, "pictures of a", [1]).method["old data"].endswith("what is forgotten is not measured")
+    assert say_old(without, "pictures of a", None) is without  # a warning has told that the old data is gone

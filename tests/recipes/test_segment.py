@@ -1,5 +1,6 @@
 """The recipes that name pixels and tell things apart, and what is done with their runs, on made pictures of discs."""
 
+import csv
 import json
 
 import numpy as np
@@ -113,6 +114,13 @@ def test_predict_prints_writes_masks_and_draws(classes, things, tmp_path):
     assert len(found) == mask.max() > 0
     assert all(one["segmentation"]["size"] == [40, 48] for one in found)
     assert {one["category"] for one in found} <= {"red", "blue"}
+    result = call("predict", run, folder / "003.png", "--out", tmp_path / "things.csv", "--set", "decode.smallest=3")
+    rows = list(csv.DictReader((tmp_path / "things.csv").open()))
+    assert [int(row["pixels"]) for row in rows] == np.bincount(mask.ravel())[1:].tolist()
+    assert [row["prediction"] for row in rows] == [one["category"] for one in found]
+    call("predict", classes[0], picture, "--out", tmp_path / "shares.csv")
+    rows = list(csv.DictReader((tmp_path / "shares.csv").open()))
+    assert all(row["file"] == str(picture) and 0 < float(row["share"]) < 1 for row in rows)
     again = call("predict", run, folder / "003.png", "--set", "decode.least=0.99999")
     assert again.stdout.split("\t")[1] == "nothing"
     assert refused_alone(call("predict", run, folder / "003.png", "--set", "decode.tile=8"), "decode.tile=8", "64")

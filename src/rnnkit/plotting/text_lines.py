@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 _WIDTH = 7.0  # inches
+_TALLEST = 12.0  # inches of a drawn line, which usually has a fraction of that
 _COLUMNS = 100  # an inch of a line of text
 _COLUMN_WIDTH = 3.4  # inches of a line in a grid
 
@@ -32,7 +33,7 @@ def read_line_picture(
     """
     height, width = grey.shape
     inches = min(max(width / _COLUMNS, 3.0), 12.0)
-    drawn = figure(inches, inches * height / width + 0.8)
+    drawn = figure(inches, min(inches * height / width, _TALLEST) + 0.8)
     axes = drawn.subplots()
     axes.imshow(grey, cmap="gray", vmin=0, vmax=1, interpolation="nearest", extent=(0, width, height, 0))
     for text, start, end in words:

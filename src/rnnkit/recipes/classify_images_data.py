@@ -109,6 +109,9 @@ def with_labels(pictures: PictureSet) -> tuple[PictureSet, list[str]]:
     told = sentence(("has no class", "have no class"), lacking, len(pictures), "pictures") + " Left out."
     kept = pictures.subset(lambda one: one.label is not None)
     if not len(kept):
+        folders = {one.id.split("/")[0] for one in pictures if "/" in one.id}
+        if len(folders) == 1:
+            told += f" All of them lie in the folder {folders.pop()}; expected two or more folders with pictures."
         raise DataError(
             f"{pictures.source}: no picture with a class is left. {' '.join((*pictures.findings, told))} Put them "
             "into a folder for each class, such as cat/1.jpg, or name a table with the columns path and label"

@@ -87,11 +87,10 @@ def with_boxes(pictures: PictureSet) -> tuple[PictureSet, list[str]]:
         findings.append(f"{told} Left out; what shows nothing needs an annotation that says so.")
     kept = pictures.subset(lambda one: one.boxes is not None)
     if not any(len(one.boxes) for one in kept if one.boxes is not None):
-        told = " ".join((*pictures.findings, *findings))
+        told = " ".join(("no picture with a box is left.", *pictures.findings, *findings))
         raise DataError(
-            f"{pictures.source}: no picture with a box is left. {told} Put boxes beside the pictures, as COCO's JSON, "
-            "XML files of Pascal VOC, text files of YOLO, or a table with the columns file, xmin, ymin, xmax, ymax and "
-            "class"
+            f"{pictures.source}: {told} Put boxes beside the pictures, as COCO's JSON, XML files of Pascal VOC, text "
+            "files of YOLO, or a table with the columns file, xmin, ymin, xmax, ymax and class"
         )
     return kept, findings
 

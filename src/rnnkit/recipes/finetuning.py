@@ -220,6 +220,21 @@ def read_old(folder: Path, settings: FineTune, read: Callable[[], T]) -> T | Non
         return None
 
 
+def say_old(report: FineTuningReport, old_from: str, old: Any) -> FineTuningReport:
+    """Return a report that says where the old data comes from, or why what is forgotten is not measured.
+
+    Args:
+        report: with quality on old data that was held back; None where nothing was.
+        old_from: see `name_old`.
+        old: what the run learned first; None where that is gone, which a warning has told.
+    """
+    if report.old is None:
+        if old is None:
+            return report
+        old_from += ", of which nothing was held back: what is forgotten is not measured"
+    return replace(report, method={"old data": old_from, **report.method})
+
+
 def refuse_old_rows(settings: FineTune, why: str) -> None:
     """Raise ConfigError where settings want rows of the old data among the new ones.
 

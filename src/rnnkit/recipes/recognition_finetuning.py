@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import rnnkit
 from rnnkit.errors import ConfigError
-from rnnkit.recipes.finetuning import FineTune, FineTuneWork, name_old, read_old, write_results
+from rnnkit.recipes.finetuning import FineTune, FineTuneWork, name_old, read_old, say_old, write_results
 from rnnkit.runs import data_digests
 
 if TYPE_CHECKING:
@@ -125,8 +125,7 @@ class RecognitionJob(FineTuneWork):
             report = replace(report, new_from="the training rows")
         if settings.replay is not None:
             report = replace(report, method={"replay": f"{settings.replay:g} of the new rows", **report.method})
-        if old is not None:
-            report = replace(report, method={"old data": parts.old_from, **report.method})
+        report = say_old(report, parts.old_from, parts.old)
         return write_results(self.learner, report, history, settings, folder, self._save, old_test=old is not None)
 
     def _save(self, to: Path) -> None:

@@ -149,6 +149,19 @@ class Segment(PictureRecipe):
 
         return answer
 
+    def table_predictor(self, folder: Path) -> Predictor:
+        """Return a function from a picture's file to a table: a row a thing, or a row a class that it shows."""
+        from rnnkit.recipes.segment_results import table_of
+
+        segmenter = self.segmenter(folder)
+
+        def answer(data: DataRequest) -> Columns:
+            path = data.without_encoding()
+            table = table_of(segmenter.read(path), segmenter)
+            return {"file": [str(path)] * len(table["prediction"]), **table}
+
+        return answer
+
     def drawing_predictor(self, folder: Path, out: Path) -> Predictor:
         """Return a function from a picture's file to what is in it; it writes a mask and JSON, and draws it."""
         from rnnkit.recipes.segment_results import answer_of, write_found

@@ -109,6 +109,19 @@ def answer_of(found: Segmented, segmenter: Segmenter) -> dict[str, list[Any]]:
     return {"prediction": [text or "nothing"], "confidence": [found.confidence]}
 
 
+def table_of(found: Segmented, segmenter: Segmenter) -> dict[str, list[Any]]:
+    """Return what was found as a table: a row a thing with its box and its pixels, or a row a class with its share."""
+    if found.things is None:
+        shares = found.shares(len(segmenter.classes) + 1)[1:]
+        shown = [(name, share) for name, share in zip(segmenter.classes, shares, strict=True) if share]
+        return {"prediction": [name for name, _ in shown], "share": [round(share, 6) for _, share in shown]}
+    from rnnkit.recipes.detect_results import table_of as table_of_boxes
+
+    table = table_of_boxes(found.things, segmenter.classes)
+    assert found.things.masks is not None
+    return table | {"pixels": found.things.masks.areas.tolist()}
+
+
 def write_found(found: Segmented, segmenter: Segmenter, path: Path, out: Path) -> None:
     """Write what was found in a picture: as JSON, as a mask, and drawn into the picture.
 

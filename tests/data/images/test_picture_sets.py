@@ -41,7 +41,7 @@ def test_groups_stay_together():
         parts = split_pictures(pictures, (0.6, 0.2, 0.2), by="group", seed=seed)
         assert [len(part) for part in parts] == [12, 4, 4]
         assert sum(len(part.groups) for part in parts) == 5
-    with pytest.raises(DataError, match="1 groups arrived; expected at least 2"):
+    with pytest.raises(DataError, match="1 group arrived; expected at least 2"):
         split_pictures(made(group=lambda n: "one"), by="group")
     with pytest.raises(DataError, match="20 of 20 pictures have no group") as caught:
         split_pictures(made(), by="group")

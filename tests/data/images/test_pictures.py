@@ -140,6 +140,16 @@ def test_bad_files_are_left_out_and_named(folder):
         read_pictures(folder)
 
 
+def test_files_of_one_name_are_named_with_their_folders(folder):
+    for name in ("cat/1", "dog/1"):
+        picture(folder / f"{name}.png")
+    (folder / "cat/2.png").write_bytes(b"")
+    (folder / "dog/2.png").write_bytes(b"")
+    [told] = read_pictures(folder).findings
+    assert "cat/2.png (the file is empty" in told
+    assert "dog/2.png (the file is empty" in told
+
+
 def test_nothing_to_read(folder):
     with pytest.raises(DataError, match="holds no pictures"):
         read_pictures(folder)

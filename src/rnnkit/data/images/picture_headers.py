@@ -28,7 +28,7 @@ class PictureHeaders:
     def examine(self, entry: Entry) -> PictureInfo | None:
         """Return what the header of an entry's file says; None: the file cannot be used."""
         if entry.path not in self._infos:
-            self._infos[entry.path] = self._read(entry.path)
+            self._infos[entry.path] = self._read(entry)
         info = self._infos[entry.path]
         if info is None:
             self._found.examine(entry.id)
@@ -52,22 +52,25 @@ class PictureHeaders:
             )
         return said
 
-    def _read(self, path: Path) -> PictureInfo | None:
+    def _read(self, entry: Entry) -> PictureInfo | None:
+        path = entry.path
+        # Files in several folders often have the same names; ids are paths where there are folders.
+        name = entry.id + path.suffix if entry.id.endswith(f"/{path.stem}") else path.name
         try:
             info = picture_info(path)
         except DataError as error:
-            self.note(UNREADABLE, f"{path.name} ({error.problem})")
+            self.note(UNREADABLE, f"{name} ({error.problem})")
             return None
         if info.truncated:
-            self.note(_TRUNCATED, path.name)
+            self.note(_TRUNCATED, name)
             return None
         if info.misnamed:
-            self.note(MISNAMED, f"{path.name} ({info.format})")
+            self.note(MISNAMED, f"{name} ({info.format})")
         if info.frames > 1:
-            self.note(_FRAMES, f"{path.name} ({info.frames})")
+            self.note(_FRAMES, f"{name} ({info.frames})")
         if info.orientation > 1:
-            self.note(_TURNED, path.name)
+            self.note(_TURNED, name)
         if min(info.width, info.height) < _SMALLEST:
-            self.note(_TINY, f"{path.name} ({info.width} × {info.height})")
+            self.note(_TINY, f"{name} ({info.width} × {info.height})")
         self._modes[info.mode] += 1
         return info

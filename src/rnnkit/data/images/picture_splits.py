@@ -70,7 +70,8 @@ def split_pictures(
         return _by_hash(pictures, shares, seed)
     there, what = (len(pictures.groups), "groups") if by == "group" else (len(pictures), pictures.nouns)
     if there < len(shares):
-        raise DataError(f"{there} {what} arrived; expected at least {len(shares)}, one a part", Place(pictures.source))
+        noun = what if there != 1 else what.removesuffix("s")
+        raise DataError(f"{there} {noun} arrived; expected at least {len(shares)}, one a part", Place(pictures.source))
     labels = [picture.label for picture in pictures]
     # Series of one value, the number of the picture, are divided in place of the pictures.
     series = SeriesSet.from_arrays(
