@@ -134,6 +134,7 @@ def test_inspect_looks_into_it(trained):
     result = call("inspect", run)
     assert result.exit_code == 0, result.output
     assert "Page: " in result.stdout
+    assert f" × {SIZE} pixels" in result.stdout  # which an output sees
 
 
 def test_the_set_decoder_trains_too(tmp_path):
@@ -143,7 +144,7 @@ def test_the_set_decoder_trains_too(tmp_path):
     assert result.exit_code == 0, result.output
     model = load_detector(tmp_path / "run", device="cpu").model
     assert model.decoder.steps >= 2
-    assert call("inspect", tmp_path / "run").exit_code == 0
+    assert " pixels" in call("inspect", tmp_path / "run").stdout
     without = [*settings(f"{SMALL} fit.epochs=1 model.context=conv data.test_share=0.2"), "--out", tmp_path / "conv"]
     assert call("train", "detect", things, *without).exit_code == 0
     assert refused_alone(call("inspect", tmp_path / "conv"), "has no recurrence to look into")

@@ -162,10 +162,11 @@ def test_finetune_chooses_anew_how_things_are_grown(things, tmp_path, monkeypatc
     assert load_segmenter(tmp_path / "tuned").growing.core == 0.33
 
 
-def test_inspect_looks_into_the_recurrence(classes):
+def test_inspect_tells_which_pixels_are_seen(classes):
     run, _, _ = classes
     result = call("inspect", run)
     assert result.exit_code == 0, result.output
+    assert " of 40 × 48 pixels" in result.stdout
     assert "Page: " in result.stdout
 
 

@@ -163,8 +163,8 @@ class Detect(PictureRecipe):
         return answer
 
     def inspection_data(self, folder: Path, data: DataRequest | None = None) -> InspectionData:
-        """Return the network's recurrence, and what it reads of pictures: of the test part, or of a path."""
-        from rnnkit.recipes.detect_network import recurrence_of
+        """Return the network, and pictures to measure it on: of the test part, or of a path."""
+        from rnnkit.recipes.detect_network import looked_into
         from rnnkit.tasks.detection_batches import detection_batches
 
         detector = self.detector(folder)
@@ -177,7 +177,7 @@ class Detect(PictureRecipe):
         few = items.subset(range(min(len(items), _INSPECTED)))
         model = detector.model
         batches = detection_batches(few.pictures, len(few), size=detector.size, multiple=model.multiple, shuffle=False)
-        return recurrence_of(model, next(iter(batches)).inputs, folder)
+        return looked_into(model, next(iter(batches)).inputs, folder)
 
     def describe_input(self) -> dict[str, Any]:
         """Return how a picture becomes an input, as JSON values."""

@@ -55,10 +55,8 @@ def learner_of(model: Any, fit: DetectorFit, device: str, **others: Any) -> rnnk
     return rnnkit.Learner(model, **settings | others)
 
 
-def recurrence_of(model: Any, images: Tensor, folder: Path) -> InspectionData:
-    """Return the recurrence of a detector, and what it reads of pictures, to be measured.
-
-    It is the GRU that reads the rows of the coarsest map; without it the LSTM of the cells.
+def looked_into(model: Any, images: Tensor, folder: Path) -> InspectionData:
+    """Return a detector with pictures, to be measured.
 
     Args:
         model: the detector.
@@ -68,22 +66,25 @@ def recurrence_of(model: Any, images: Tensor, folder: Path) -> InspectionData:
     Raises:
         ConfigError: the detector has no recurrence.
     """
+    cells = isinstance(model, rnnkit.CellDetector)
+    if not cells and not isinstance(model.context, rnnkit.ReNet):
+        raise ConfigError(f"the network of {folder} has no recurrence to look into; train one with model.context=renet")
+    return InspectionData(_maps_of_cells(model) if cells else model, images, None, None)
+
+
+def _maps_of_cells(model: rnnkit.CellDetector) -> Any:
+    """Return a module with the numbers of each cell as channels of a map, [B, K · (C + 5), H, W]."""
     import torch
 
-    from rnnkit.layers.modes import mode
-    from rnnkit.models._picture_inputs import patches_of
+    class CellDetectorMaps(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.detector = model
 
-    with torch.no_grad(), mode(model, training=False):
-        images = images.to(next(model.parameters()).device)
-        places = model.deep(model.front(patches_of(images, model.front.input_size, model.patch)))
-        if isinstance(model.context, rnnkit.ReNet):
-            rows = places.permute(3, 0, 2, 1).flatten(1, 2)  # [W', B · H', C]
-            return InspectionData(model.context.rows, rows.contiguous(), None, None)
-        if isinstance(model, rnnkit.CellDetector):
-            cells = places if model.context is None else torch.cat([places, model.context(places)], 1)
-            rows = cells.movedim(1, -1).flatten(0, 2).expand(model.decoder.steps, -1, -1)
-            return InspectionData(model.decoder.layer, rows.contiguous(), None, None)
-    raise ConfigError(f"the network of {folder} has no recurrence to look into; train one with model.context=renet")
+        def forward(self, images: Tensor) -> Tensor:
+            return self.detector(images).flatten(3).movedim(3, 1)
+
+    return CellDetectorMaps()
 
 
 def _context(settings: DetectorNetwork, width: int) -> rnnkit.ReNet | PictureFront | None:

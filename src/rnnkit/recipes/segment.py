@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from rnnkit.recipes.picture_data import PictureParts
     from rnnkit.tasks.segmentation import PictureReading, Segmenter
 
-_INSPECTED = 8  # pictures whose maps a network is measured on
+_INSPECTED = 4  # pictures that a network is measured on
 
 
 @dataclass(frozen=True)
@@ -177,11 +177,8 @@ class Segment(PictureRecipe):
         return answer
 
     def inspection_data(self, folder: Path, data: DataRequest | None = None) -> InspectionData:
-        """Return the recurrence that reads the rows of the coarsest map, and rows of pictures to measure it on.
-
-        They are those of the test part, or of a path.
-        """
-        from rnnkit.recipes.segment_inspection import context_rows
+        """Return the network, and parts of pictures to measure it on: of the test part, or of a path."""
+        from rnnkit.recipes.segment_inspection import looked_into
 
         segmenter = self.segmenter(folder)
         if data is None:
@@ -190,7 +187,7 @@ class Segment(PictureRecipe):
             items = prepared.inspected()
         else:
             items = self.other_items(segmenter, data)
-        return context_rows(segmenter, items.subset(range(min(len(items), _INSPECTED))))
+        return looked_into(segmenter, items.subset(range(min(len(items), _INSPECTED))))
 
     def describe_input(self) -> dict[str, Any]:
         """Return how a picture becomes an input, and what the outputs are, as JSON values."""

@@ -1,4 +1,4 @@
-"""What ``rnnkit inspect`` measures of a network that names pixels: the recurrence over the rows of its coarsest map."""
+"""What ``rnnkit inspect`` measures of a network that names pixels: the network itself, on parts of pictures."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ if TYPE_CHECKING:
     from rnnkit.recipes.segment_data import PixelItems
     from rnnkit.tasks.segmentation import Segmenter
 
+_LARGEST = 256  # pixels of a part's sides, so that measuring takes seconds
 
-def context_rows(segmenter: Segmenter, items: PixelItems) -> InspectionData:
-    """Return the recurrence that reads rows, and the rows of the coarsest maps of pictures.
+
+def looked_into(segmenter: Segmenter, items: PixelItems) -> InspectionData:
+    """Return the network, and the middle of each picture, all of one size.
 
     Args:
         segmenter: of the run.
@@ -25,20 +27,18 @@ def context_rows(segmenter: Segmenter, items: PixelItems) -> InspectionData:
     import torch
 
     import rnnkit
-    from rnnkit.layers.modes import mode
-    from rnnkit.types import Sequences
 
     model = segmenter.model
-    context = model.context
-    if not isinstance(context, rnnkit.ReNet):
+    if not isinstance(model.context, rnnkit.ReNet):
         raise ConfigError(
             "the network has no recurrence to look into (model.context is conv or none); inspect a run that was "
             "trained with model.context=renet"
         )
-    rows = []
-    device = next(model.parameters()).device
-    with mode(model, training=False), torch.no_grad():
-        for index in range(len(items)):
-            x = segmenter.reading.prepared(items.image(index, segmenter.reading.mode))[None].to(device)
-            rows += list(model.coarsest(x)[0].permute(1, 2, 0).cpu())  # [W', F] each
-    return InspectionData(context.rows, Sequences.from_list(rows), None, None)
+    reading = segmenter.reading
+    images = [reading.prepared(items.image(index, reading.mode)) for index in range(len(items))]
+    height, width = (min(_LARGEST, *(image.shape[axis] for image in images)) for axis in (1, 2))
+    parts = []
+    for image in images:
+        top, left = (image.shape[1] - height) // 2, (image.shape[2] - width) // 2
+        parts.append(image[:, top : top + height, left : left + width])
+    return InspectionData(model, torch.stack(parts).to(next(model.parameters()).device), None, None)
