@@ -10,9 +10,11 @@ from lines import write_line, write_lines
 
 import rnnkit
 from rnnkit.recipes import find
+from rnnkit.recipes.read_data import Written, equal_lines
 from rnnkit.recipes.read_network import build
 from rnnkit.runs.settings import override
 from rnnkit.tasks.reading import load_reader
+from rnnkit.tasks.reading_batches import HeldLines
 from rnnkit.tasks.reading_settings import ReaderNetwork
 
 SMALL = (
@@ -217,3 +219,14 @@ def test_digit_strings_learn(tmp_path):
     recipe = override(find("digit-strings")(), ["data.holdout=80", "data.test_strings=5"])
     others = override(recipe, ["seed=1"]).prepare().tests["digits_10"].texts
     assert recipe.prepare().tests["digits_10"].texts == others  # tests do not follow the seed
+
+
+def test_equal_pictures_in_two_parts_are_told():
+    def written(*values):
+        lines = HeldLines([torch.full((8, 20), value) for value in values], ["a", "b"])
+        return Written([f"{value:g}" for value in values], lines, [])
+
+    told = " ".join(equal_lines({"train": written(0.0, 0.5), "test": written(1.0, 0.0)}))
+    assert "2 pictures are the same as another one: 0 = 0." in told
+    assert "1 such picture is in different parts" in told
+    assert "1 such picture has different labels" in told

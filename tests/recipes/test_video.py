@@ -12,9 +12,11 @@ from PIL import Image
 
 from rnnkit.errors import DataError
 from rnnkit.recipes import find
+from rnnkit.recipes.video_data import equal_clips
 from rnnkit.recipes.video_network import build, channels_of_equal_size
 from rnnkit.runs.settings import override
 from rnnkit.tasks.video import load_clip_classifier
+from rnnkit.tasks.video_batches import HeldClips
 from rnnkit.tasks.video_settings import ClipNetwork
 
 SMALL = (
@@ -210,3 +212,13 @@ def test_a_table_divides_clips_by_parts_and_groups(tmp_path):
     told = override(find("video")(), [f"data.path={tmp_path / 'table.csv'}", "data.validation=0"]).prepare().told
     assert "test: 1 of 2 clips is of a class that none of the training clips has: 3#1. Left out." in told
     assert "test: 2 clips, as the data set itself divides them" in metrics["split"]
+
+
+def test_equal_clips_in_two_parts_are_told():
+    clips = [torch.full((3, 1, 8, 8), value, dtype=torch.uint8) for value in (1, 2, 3)]
+    train = HeldClips(clips[:2], ["left", "right"], ["a", "b"], most=4)
+    test = HeldClips(clips[1:], ["right", "right"], ["c", "d"], most=4)
+    assert equal_clips({"train": train, "test": test}) == [
+        "2 clips are the same as another one: b = c. Keep them in one part of a split.",
+        "1 such clip is in different parts, so a test knows what was trained on: b = c.",
+    ]

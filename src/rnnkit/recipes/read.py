@@ -20,7 +20,7 @@ from rnnkit.recipes.interface import Columns, DataRequest, InspectionData, Predi
 from rnnkit.recipes.picture_data import divide_pictures
 from rnnkit.recipes.picture_run import PictureRecipe
 from rnnkit.recipes.prepared_training import Judged, Training
-from rnnkit.recipes.read_data import LineData, ReadData, hold_lines, with_texts, without_narrow
+from rnnkit.recipes.read_data import LineData, ReadData, equal_lines, hold_lines, with_texts, without_narrow
 from rnnkit.recipes.read_network import build, learner_of
 from rnnkit.recipes.recognition import (
     PreparedRecognition,
@@ -73,11 +73,13 @@ class Read(PictureRecipe):
         train = without_narrow(train, tokenizer, self.model.stride)
         findings = [*parts.findings, *train.findings]
         held: dict[str, HeldLines] = {}
+        parts_read = {"train": train}
         for name, pictures in (("validation", parts.validation), ("test", parts.test)):
             if pictures is not None:
                 written = hold_lines(pictures, data, self.model.height, part=name)
                 findings += written.findings + unknown_tokens(written.lines.texts, tokenizer, name)
-                held[name] = written.lines
+                held[name], parts_read[name] = written.lines, written
+        findings += equal_lines(parts_read)
         CTCSearch(self.decode, tokenizer)  # an invalid language model is reported before a run folder is made
         tests = {"test": held["test"]} if "test" in held else {}
         return PreparedReading(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
@@ -153,6 +154,23 @@ def hold_lines(pictures: PictureSet, data: LineData, height: int, *, part: str =
     if not kept:
         raise DataError(f"{pictures.source}: no picture can be read. {' '.join(findings)}")
     return Written([one.id for one in kept], HeldLines(lines, [data.written(str(one.text)) for one in kept]), findings)
+
+
+def equal_lines(parts: Mapping[str, Written]) -> list[str]:
+    """Return sentences about pictures that are the same, in one part or in several.
+
+    Args:
+        parts: pictures by the name of their part.
+    """
+    from rnnkit.data.images.doubtful_pictures import Seen, digest_of, equal_findings
+
+    return equal_findings(
+        [
+            Seen(name, part, digest_of(written.lines.picture(row)), written.lines.texts[row])
+            for part, written in parts.items()
+            for row, name in enumerate(written.names)
+        ]
+    )
 
 
 def without_narrow(written: Written, tokenizer: Tokenizer, stride: int) -> Written:

@@ -74,13 +74,17 @@ class Segment(PictureRecipe):
 
     def prepare(self) -> PreparedRun:
         """Read, divide and check the pictures, and write nothing."""
+        from rnnkit.data.images import picture_findings
+
         parts = self.divide()
         classes = check_classes(parts.train)
-        findings, items = list(parts.findings), {}
+        findings, read, mode = list(parts.findings), {}, self.reading().mode
         for name, part in parts.named().items():
-            pictures, told = readable(part, self.model.longest, self.reading().mode, part=name)
+            read[name], told = readable(part, self.model.longest, mode, part=name)
             findings += told
-            items[name] = items_of(pictures, classes)
+        doubtful = picture_findings(*read.values(), most=500, mode=mode)
+        findings += [one for one in doubtful if one not in findings]
+        items = {name: items_of(pictures, classes) for name, pictures in read.items()}
         return self.prepared_class()(
             findings,
             parts.division,

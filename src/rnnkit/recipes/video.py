@@ -21,7 +21,7 @@ from rnnkit.recipes.clip_run import ClipRecipe
 from rnnkit.recipes.interface import Columns, DataRequest, InspectionData, Predictor
 from rnnkit.recipes.picture_data import check_known, divide_pictures, of_classes
 from rnnkit.recipes.prepared_training import Judged, PreparedTraining, Training
-from rnnkit.recipes.video_data import ClassData, hold_clips, with_classes
+from rnnkit.recipes.video_data import ClassData, equal_clips, hold_clips, with_classes
 from rnnkit.recipes.video_network import build, learner_of
 from rnnkit.recipes.wording import warn_of
 from rnnkit.tasks.ranges import Seed
@@ -65,6 +65,7 @@ class Video(ClipRecipe):
             known, told = of_classes(clips, classes, name)
             held[name], damaged = hold_clips(known, classifier, part=name)
             findings += [*told, *damaged]
+        findings += equal_clips(held)
         return PreparedVideo(
             findings,
             parts.division,

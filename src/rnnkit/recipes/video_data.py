@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -132,6 +132,22 @@ def hold_clips(
         raise DataError(f"{clips.source}: no clip can be read. {' '.join(findings)}")
     labels, names = [str(one.label) for one in kept], [one.id for one in kept]
     return HeldClips(frames, labels, names, most=classifier.frames), findings
+
+
+def equal_clips(parts: Mapping[str, HeldClips]) -> list[str]:
+    """Return sentences about clips that are the same, in one part or in several.
+
+    Args:
+        parts: clips by the name of their part.
+    """
+    from rnnkit.data.images.doubtful_pictures import Seen, digest_of, equal_findings
+
+    seen = [
+        Seen(name, part, digest_of(clip), label)
+        for part, held in parts.items()
+        for name, label, clip in zip(held.names, held.texts, held.clips, strict=True)
+    ]
+    return equal_findings(seen, "clips")
 
 
 def as_videos(clips: PictureSet) -> VideoSet:

@@ -130,7 +130,7 @@ def test_damaged_and_dark_pictures(tmp_path):
     (tmp_path / "gone.png").unlink()
     said = picture_findings(pictures)
     assert said[0].startswith(
-        "1 of 2 pictures has more than 8 bits and uses the lowest tenth of its values; type white="
+        "1 of 2 pictures has more than 8 bits and uses the lowest tenth of its values; multiply them first, or type "
     )
     assert "1 of 2 pictures cannot be read: gone (there is no such file)." in said
 

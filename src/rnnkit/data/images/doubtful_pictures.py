@@ -16,7 +16,7 @@ from ...errors import DataError
 from ..sentences import Phrase, listed, sentence
 from .colours import gray_of
 from .moves import resize_image
-from .picture_files import to_float
+from .picture_files import Mode, to_float
 from .pictures import Picture, PictureSet
 
 if TYPE_CHECKING:
@@ -32,27 +32,38 @@ _USUAL = 3  # boxes in the middle picture, from which on a picture without any i
 _UNREADABLE = ("cannot be read", "cannot be read")
 _EMPTY = ("shows one colour alone", "show one colour alone")
 _DIM = (
-    "has more than 8 bits and uses the lowest tenth of its values; type white= where it is read",
-    "have more than 8 bits and use the lowest tenth of their values; type white= where they are read",
+    "has more than 8 bits and uses the lowest tenth of its values; multiply them first, or type white= in read_picture",
+    "have more than 8 bits and use the lowest tenth of their values; multiply them first, or type white= in "
+    "read_picture",
 )
 
 
 @dataclass
-class _Seen:
-    """A picture that was looked at: its number among all, its part, and its pixels as a digest and a small picture."""
+class Seen:
+    """A picture or a clip that was looked at.
 
-    picture: Picture
+    Attributes:
+        name: of it.
+        part: of the data set in which it is.
+        digest: of its pixels.
+        known: its label, or what else is known of it.
+        small: a small gray picture, to find those that are nearly the same; None: it is compared by its digest alone.
+    """
+
+    name: str
     part: str | None
     digest: bytes
-    small: npt.NDArray[np.float32] | None
+    known: object = None
+    small: npt.NDArray[np.float32] | None = None
 
 
-def picture_findings(*sets: PictureSet, most: int | None = 2000) -> list[str]:
+def picture_findings(*sets: PictureSet, most: int | None = 2000, mode: Mode = "RGB") -> list[str]:
     """Look at pictures and their labels, and name what is doubtful.
 
     Args:
         *sets: one set, or the parts that it was split into: (train, test).
         most: so many pictures are read, spread evenly over the sets; None: all. Labels and boxes are looked at in all.
+        mode: how they are read: "RGB", or "L" in gray.
 
     Returns:
         Sentences about pictures that are the same or nearly so, in one part or in several; that are the same and have
@@ -84,7 +95,7 @@ def picture_findings(*sets: PictureSet, most: int | None = 2000) -> list[str]:
     for part, number in chosen:
         picture = sets[part][number]
         try:
-            pixels = sets[part].pixels(number)
+            pixels = sets[part].pixels(number, mode)
         except DataError as error:
             found[_UNREADABLE].append(f"{picture.id} ({error.problem})")
             continue
@@ -95,29 +106,43 @@ def picture_findings(*sets: PictureSet, most: int | None = 2000) -> list[str]:
             found[_EMPTY].append(picture.id)
         elif pixels.dtype != torch.uint8 and float(pixels.max()) < _DARK:
             found[_DIM].append(picture.id)
-        seen.append(_Seen(picture, names[part] or picture.part, _digest(pixels), None if flat else small))
+        shown = None if flat else small
+        seen.append(Seen(picture.id, names[part] or picture.part, digest_of(pixels), _known(picture), shown))
     said = [sentence(phrase, ids, count, "pictures") for phrase, ids in found.items()]
-    return said + _doubled(seen) + _of_labels(sets) + _of_boxes(sets)
+    return said + equal_findings(seen) + _of_labels(sets) + _of_boxes(sets)
 
 
 def _part_names(sets: Sequence[PictureSet]) -> list[str | None]:
     return [None] if len(sets) == 1 else [f"part {number}" for number in range(1, len(sets) + 1)]
 
 
-def _digest(pixels: Tensor) -> bytes:
+def digest_of(pixels: Tensor) -> bytes:
+    """Return a digest of the pixels of a picture or a clip, of any shape."""
     return hashlib.sha256(repr(tuple(pixels.shape)).encode() + pixels.numpy().tobytes()).digest()
 
 
-def _doubled(seen: Sequence[_Seen]) -> list[str]:
-    """Return sentences about pictures that are the same, and nearly so."""
+def equal_findings(seen: Sequence[Seen], nouns: str = "pictures") -> list[str]:
+    """Return sentences about pictures or clips that are the same, and nearly so: doubled, leaks, unlike labels.
+
+    Args:
+        seen: them.
+        nouns: what several of them are called.
+
+    Example:
+        >>> for said in equal_findings([Seen("a", "train", b"1", "cat"), Seen("b", "test", b"1", "dog")]):
+        ...     print(said)
+        2 pictures are the same as another one: a = b. Keep them in one part of a split.
+        1 such picture is in different parts, so a test knows what was trained on: a = b.
+        1 such picture has different labels: a = b.
+    """
     same: dict[bytes, list[int]] = defaultdict(list)
     for number, one in enumerate(seen):
         same[one.digest].append(number)
     exact = [numbers for numbers in same.values() if len(numbers) > 1]
-    said = _tell([[seen[number] for number in numbers] for numbers in exact], "the same as another one")
+    said = _tell([[seen[number] for number in numbers] for numbers in exact], "the same as another one", nouns)
     first = [numbers[0] for numbers in same.values() if seen[numbers[0]].small is not None]
     near = [[seen[first[place]] for place in group] for group in _near([seen[number].small for number in first])]
-    return said + _tell(near, "nearly the same as another one")
+    return said + _tell(near, "nearly the same as another one", nouns)
 
 
 def _near(smalls: Sequence[npt.NDArray[np.float32] | None]) -> list[list[int]]:
@@ -146,27 +171,27 @@ def _near(smalls: Sequence[npt.NDArray[np.float32] | None]) -> list[list[int]]:
     return [group for group in groups.values() if len(group) > 1]
 
 
-def _tell(groups: Sequence[Sequence[_Seen]], what: str) -> list[str]:
+def _tell(groups: Sequence[Sequence[Seen]], what: str, nouns: str) -> list[str]:
     if not groups:
         return []
-    names = [" = ".join(one.picture.id for one in group[:3]) for group in groups]
+    names = [" = ".join(one.name for one in group[:3]) for group in groups]
     total = sum(map(len, groups))
-    said = [f"{total:,} pictures are {what}: {listed(names)}. Keep them in one part of a split."]
+    said = [f"{total:,} {nouns} are {what}: {listed(names)}. Keep them in one part of a split."]
     leaks = [name for name, group in zip(names, groups, strict=True) if len({one.part for one in group}) > 1]
     if leaks:
-        said.append(f"{_such(len(leaks))} in different parts, so a test knows what was trained on: {listed(leaks)}.")
-    unlike = [
-        name for name, group in zip(names, groups, strict=True) if len({_known(one.picture) for one in group}) > 1
-    ]
+        said.append(
+            f"{_such(len(leaks), nouns)} in different parts, so a test knows what was trained on: {listed(leaks)}."
+        )
+    unlike = [name for name, group in zip(names, groups, strict=True) if len({one.known for one in group}) > 1]
     if unlike:
         has = "has" if len(unlike) == 1 else "have"
-        plural = "" if len(unlike) == 1 else "s"
-        said.append(f"{len(unlike):,} such picture{plural} {has} different labels: {listed(unlike)}.")
+        noun = nouns.removesuffix("s") if len(unlike) == 1 else nouns
+        said.append(f"{len(unlike):,} such {noun} {has} different labels: {listed(unlike)}.")
     return said
 
 
-def _such(count: int) -> str:
-    return "1 such picture is" if count == 1 else f"{count:,} such pictures are"
+def _such(count: int, nouns: str) -> str:
+    return f"1 such {nouns.removesuffix('s')} is" if count == 1 else f"{count:,} such {nouns} are"
 
 
 def _known(picture: Picture) -> tuple[object, ...]:
