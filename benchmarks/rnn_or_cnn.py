@@ -37,7 +37,6 @@ from typing import Any, get_args, get_type_hints
 
 import torch
 
-import rnnkit
 from rnnkit.diagnostics import receptive_field
 from rnnkit.recipes import RECIPES, find
 from rnnkit.runs.settings import override
@@ -84,21 +83,14 @@ def measure(name: str, context: str, seed: int, settings: Sequence[str], epochs:
         metrics: Any = prepared.run(folder)
         row |= {"seconds": time.process_time() - began, "epochs": metrics["epochs"], **metrics.get("test", {})}
         row["memory"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    model, given = _whole(recipe, prepared, folder)
-    inputs = _rows(given, BATCH)
+    data = recipe.inspection_data(folder)
+    model, inputs = data.model, _rows(data.inputs, BATCH)
     row["parameters"] = sum(one.numel() for one in model.parameters())
     row["forward"] = _milliseconds(lambda: _call(model, inputs)) / len(inputs)
     row["both"] = _milliseconds(lambda: _call(model, inputs, backward=True)) / len(inputs)
-    row["field"] = receptive_field(model, _rows(given, 4)).extent
+    row["field"] = receptive_field(model, _rows(data.inputs, 4)).extent
     row["streams"] = getattr(model, "carry_problem", "it reads whole pictures") is None
     return row
-
-
-def _whole(recipe: Any, prepared: Any, folder: Path) -> tuple[torch.nn.Module, Any]:
-    if hasattr(recipe, "detector") or hasattr(recipe, "segmenter"):  # `rnnkit inspect` looks at their recurrence alone
-        return rnnkit.load(folder), next(iter(prepared.training().batches)).inputs
-    data = recipe.inspection_data(folder)
-    return data.model, data.inputs
 
 
 def _rows(inputs: Any, count: int) -> Any:

@@ -147,7 +147,9 @@ def test_the_set_decoder_trains_too(tmp_path):
     assert " pixels" in call("inspect", tmp_path / "run").stdout
     without = [*settings(f"{SMALL} fit.epochs=1 model.context=conv data.test_share=0.2"), "--out", tmp_path / "conv"]
     assert call("train", "detect", things, *without).exit_code == 0
-    assert refused_alone(call("inspect", tmp_path / "conv"), "has no recurrence to look into")
+    assert refused_alone(
+        call("inspect", tmp_path / "conv"), "CentreDetector has no recurrent layer that can be looked into"
+    )
 
 
 def test_contexts_have_about_equal_sizes():

@@ -177,7 +177,7 @@ class Detect(PictureRecipe):
         few = items.subset(range(min(len(items), _INSPECTED)))
         model = detector.model
         batches = detection_batches(few.pictures, len(few), size=detector.size, multiple=model.multiple, shuffle=False)
-        return looked_into(model, next(iter(batches)).inputs, folder)
+        return looked_into(model, next(iter(batches)).inputs)
 
     def describe_input(self) -> dict[str, Any]:
         """Return how a picture becomes an input, as JSON values."""

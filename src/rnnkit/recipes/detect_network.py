@@ -5,12 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import rnnkit
-from rnnkit.errors import ConfigError
 from rnnkit.recipes.interface import InspectionData
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from torch import Tensor
 
     from rnnkit.layers.picture_front import PictureFront
@@ -55,21 +52,10 @@ def learner_of(model: Any, fit: DetectorFit, device: str, **others: Any) -> rnnk
     return rnnkit.Learner(model, **settings | others)
 
 
-def looked_into(model: Any, images: Tensor, folder: Path) -> InspectionData:
-    """Return a detector with pictures, to be measured.
-
-    Args:
-        model: the detector.
-        images: [B, 3, H, W].
-        folder: of the run, for the message.
-
-    Raises:
-        ConfigError: the detector has no recurrence.
-    """
-    cells = isinstance(model, rnnkit.CellDetector)
-    if not cells and not isinstance(model.context, rnnkit.ReNet):
-        raise ConfigError(f"the network of {folder} has no recurrence to look into; train one with model.context=renet")
-    return InspectionData(_maps_of_cells(model) if cells else model, images, None, None)
+def looked_into(model: Any, images: Tensor) -> InspectionData:
+    """Return a detector with pictures [B, 3, H, W], to be measured."""
+    measured = _maps_of_cells(model) if isinstance(model, rnnkit.CellDetector) else model
+    return InspectionData(measured, images, None, None)
 
 
 def _maps_of_cells(model: rnnkit.CellDetector) -> Any:

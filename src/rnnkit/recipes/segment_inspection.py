@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rnnkit.errors import ConfigError
 from rnnkit.recipes.interface import InspectionData
 
 if TYPE_CHECKING:
@@ -20,20 +19,10 @@ def looked_into(segmenter: Segmenter, items: PixelItems) -> InspectionData:
     Args:
         segmenter: of the run.
         items: the pictures.
-
-    Raises:
-        ConfigError: the network has no recurrence.
     """
     import torch
 
-    import rnnkit
-
     model = segmenter.model
-    if not isinstance(model.context, rnnkit.ReNet):
-        raise ConfigError(
-            "the network has no recurrence to look into (model.context is conv or none); inspect a run that was "
-            "trained with model.context=renet"
-        )
     reading = segmenter.reading
     images = [reading.prepared(items.image(index, reading.mode)) for index in range(len(items))]
     height, width = (min(_LARGEST, *(image.shape[axis] for image in images)) for axis in (1, 2))
