@@ -85,6 +85,9 @@ def test_predict_prints_and_draws(trained, tmp_path):
     assert found["probabilities"].keys() == {"left", "right"}
     assert (tmp_path / "drawn" / "moving.png").exists()
     assert refused_alone(call("predict", run, clip, "--out", clip), "a clip to predict on; name a folder elsewhere")
+    (tmp_path / "file").touch()
+    result = call("predict", run, clip, "--out", tmp_path / "file" / "drawn")
+    assert refused_alone(result, "file/drawn cannot be written (Not a directory); name another folder")
     empty = tmp_path / "empty"
     empty.mkdir()
     result = call("predict", run, empty, clip)

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from ..errors import ConfigError, DataError
+from ..errors import ConfigError, DataError, RnnkitError
 from ..recipes import DataRequest, Recipe
 from ..recipes.file_run import FileRecipe
 from ..recipes.interface import Columns, Predictor
@@ -126,7 +126,22 @@ def _predictor(recipe: Recipe, run: Path, out: Path | None, drawn: bool) -> Pred
     """Return what answers for a file: printed, as a row of a table, or drawn into a folder."""
     if out is None:
         return recipe.predictor(run)
-    return recipe.drawing_predictor(run, out) if drawn else recipe.table_predictor(run)
+    return _into_folder(recipe.drawing_predictor(run, out), out) if drawn else recipe.table_predictor(run)
+
+
+def _into_folder(predictor: Predictor, out: Path) -> Predictor:
+    """Return the same function, which says that the folder cannot be written where that is so."""
+
+    def answer(data: DataRequest) -> Columns:
+        try:
+            return predictor(data)
+        except OSError as error:
+            if isinstance(error, RnnkitError):
+                raise
+            why = error.strerror or error
+            raise ConfigError(f"--out {out} cannot be written ({why}); name another folder") from error
+
+    return answer
 
 
 def _answer_each(
