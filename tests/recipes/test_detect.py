@@ -178,6 +178,19 @@ def test_bad_input(tmp_path):
     result = call("train", "detect", things, *settings("data.validation=0 fit.early_stopping=3"))
     assert refused_alone(result, "fit.early_stopping needs pictures to judge by")
     assert refused_alone(call("train", "detect", things, "--set", "model.head=dence"), "dense")
+    result = call("train", "detect", things, "--set", "data.by=group")
+    assert refused_alone(result, "have no group; find them in the names by --set data.group=", "data.by=random")
+    assert "read_pictures(" not in result.stderr
+    flags = write_boxed(tmp_path / "flags", 4)
+    (flags / "boxes.csv").write_text((flags / "boxes.csv").read_text().replace("disc", "flag"))
+    result = call("train", "detect", things, "--set", f"data.test={flags}")
+    assert refused_alone(result, "has boxes of the class 'flag'", "Name test pictures of classes")
+    image = {"id": 1, "file_name": "000.png", "width": SIZE, "height": SIZE}
+    crowd = {"image_id": 1, "category_id": 1, "bbox": [1, 1, 9, 9], "iscrowd": 1}
+    content = {"images": [image], "annotations": [crowd], "categories": [{"id": 1, "name": "disc"}]}
+    (things / "boxes.csv").unlink()
+    (things / "crowd.json").write_text(json.dumps(content))
+    assert refused_alone(call("train", "detect", things), "All boxes are marked as crowds or as difficult")
 
 
 def test_pictures_whose_pixels_cannot_be_read_are_left_out(tmp_path):

@@ -181,6 +181,8 @@ def test_bad_data_is_told(tmp_path, monkeypatch):
     for file in (tmp_path / "empty" / "masks").iterdir():
         Image.new("L", (48, 40)).save(file)
     assert refused_alone(call("train", "segment", "empty"), "empty")
+    things_alone = call("train", "instances", "empty", "--set", "data.test_share=0.4")
+    assert refused_alone(things_alone, "the masks are empty")
     write_class_masks("few", 2)
     assert refused_alone(call("train", "segment", "few"), "expected at least 3", "data.validation=0")
     result = call("train", "instances", "few", "--set", "data.mask_values=classes")

@@ -21,7 +21,7 @@ from rnnkit.recipes.base import PreparedRun
 from rnnkit.recipes.detect_data import DetectData, DetectItems, in_classes, most_in_a_cell, with_boxes
 from rnnkit.recipes.detect_network import build, learner_of
 from rnnkit.recipes.interface import Columns, DataRequest, InspectionData, Predictor
-from rnnkit.recipes.picture_data import divide_pictures, readable
+from rnnkit.recipes.picture_data import UNTAUGHT, divide_pictures, readable
 from rnnkit.recipes.picture_run import PictureRecipe
 from rnnkit.recipes.prepared_training import Judged, PreparedTraining, Training
 from rnnkit.recipes.wording import warn_of
@@ -62,7 +62,7 @@ class Detect(PictureRecipe):
         parts = divide_pictures(self.data, self.command, with_boxes)
         classes = parts.train.classes
         if parts.test is not None and parts.test.classes != classes:
-            parts = parts._replace(test=in_classes(parts.test, classes))
+            parts = parts._replace(test=in_classes(parts.test, classes, UNTAUGHT))
         findings, read = list(parts.findings), {}
         for name, part in parts.named().items():
             read[name], told = readable(part, self.model.size, part=name)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from rnnkit.data.sentences import sentence
 from rnnkit.errors import DataError
-from rnnkit.recipes.picture_data import PictureData
+from rnnkit.recipes.picture_data import TAUGHT, PictureData
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -86,7 +86,9 @@ def with_boxes(pictures: PictureSet) -> tuple[PictureSet, list[str]]:
         told = sentence(("has no annotation", "have no annotation"), lacking, len(pictures), "pictures")
         findings.append(f"{told} Left out; what shows nothing needs an annotation that says so.")
     kept = pictures.subset(lambda one: one.boxes is not None)
-    if not any(len(one.boxes) for one in kept if one.boxes is not None):
+    if not any(bool((~one.boxes.crowd).any()) for one in kept if one.boxes is not None):
+        if any(len(one.boxes) for one in kept if one.boxes is not None):
+            findings.append("All boxes are marked as crowds or as difficult, which are neither learnt nor counted.")
         told = " ".join(("no picture with a box is left.", *pictures.findings, *findings))
         raise DataError(
             f"{pictures.source}: {told} Put boxes beside the pictures, as COCO's JSON, XML files of Pascal VOC, text "
@@ -95,12 +97,13 @@ def with_boxes(pictures: PictureSet) -> tuple[PictureSet, list[str]]:
     return kept, findings
 
 
-def in_classes(pictures: PictureSet, classes: Sequence[str]) -> PictureSet:
+def in_classes(pictures: PictureSet, classes: Sequence[str], instead: str = TAUGHT) -> PictureSet:
     """Return the same pictures with their boxes in the numbers of other classes.
 
     Args:
         pictures: with boxes.
         classes: names of a detector.
+        instead: what to do where it lacks one.
 
     Raises:
         DataError: boxes of a class that the detector has not.
@@ -112,7 +115,7 @@ def in_classes(pictures: PictureSet, classes: Sequence[str]) -> PictureSet:
     if unknown:
         raise DataError(
             f"{pictures.source} has boxes of the class {unknown[0]!r}, which the detector does not know; its classes "
-            f"are {', '.join(classes)}. `rnnkit finetune` teaches it more"
+            f"are {', '.join(classes)}. {instead}"
         )
     numbers = [classes.index(name) if name in classes else 0 for name in pictures.classes]
     return replace(

@@ -68,7 +68,8 @@ def _maps_of_cells(model: rnnkit.CellDetector) -> Any:
             self.detector = model
 
         def forward(self, images: Tensor) -> Tensor:
-            return self.detector(images).flatten(3).movedim(3, 1)
+            found: Tensor = self.detector(images).flatten(3).movedim(3, 1)
+            return found
 
     return CellDetectorMaps()
 

@@ -89,6 +89,10 @@ class PictureData(Settings):
         return read_pictures
 
 
+TAUGHT = "`rnnkit finetune` teaches it more"  # where a trained network lacks a class
+UNTAUGHT = "Name test pictures of classes that the training pictures have, or add some of it there"
+
+
 class PictureParts(NamedTuple):
     """The pictures of a run.
 
@@ -258,8 +262,13 @@ def _split(
     try:
         found = split_pictures(pictures, (1 - sum(amounts.values()), *amounts.values()), by=by, seed=data.split_seed)
     except DataError as error:
+        problem = DataError(error.problem, error.place)  # its remedies are those of Python
         instead = "" if by == "random" else "--set data.by=random, or "
+        if by == "group" and any(one.group is None for one in pictures):
+            raise DataError(
+                f"{problem}; find them in the names by --set data.group='(patient[0-9]+)', or type --set data.by=random"
+            ) from None
         raise DataError(
-            f"{error}; add {data.nouns}, or {instead}--set data.validation=0 and --set data.test_share=0"
+            f"{problem}; add {data.nouns}, or {instead}--set data.validation=0 and --set data.test_share=0"
         ) from None
     return dict(zip(("train", *amounts), found, strict=True))

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from rnnkit.recipes.base import PreparedRun
 from rnnkit.recipes.interface import Columns, DataRequest, InspectionData, Predictor
-from rnnkit.recipes.picture_data import divide_pictures, readable
+from rnnkit.recipes.picture_data import UNTAUGHT, divide_pictures, readable
 from rnnkit.recipes.picture_run import PictureRecipe
 from rnnkit.recipes.prepared_training import Judged, PreparedTraining, Training
 from rnnkit.recipes.segment_data import PixelItems, SegmentData, check_classes, in_names_of, items_of, with_masks
@@ -84,7 +84,7 @@ class Segment(PictureRecipe):
             findings += told
         doubtful = picture_findings(*read.values(), most=500, mode=mode)
         findings += [one for one in doubtful if one not in findings]
-        items = {name: items_of(pictures, classes) for name, pictures in read.items()}
+        items = {name: items_of(pictures, classes, UNTAUGHT) for name, pictures in read.items()}
         return self.prepared_class()(
             findings,
             parts.division,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from rnnkit.data.sentences import sentence
 from rnnkit.errors import DataError
-from rnnkit.recipes.picture_data import PictureData
+from rnnkit.recipes.picture_data import TAUGHT, PictureData
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -170,7 +170,8 @@ def check_classes(pictures: PictureSet) -> tuple[str, ...]:
         DataError: there is none, or there are more than a mask of bytes can hold.
     """
     classes = pictures.classes
-    if not classes:
+    nothing = all(one.boxes is not None and not len(one.boxes) for one in pictures)
+    if not classes or nothing:
         raise DataError(f"{pictures.source}: the masks are empty; expected pixels above 0 where something is")
     if len(classes) > _MOST:
         raise DataError(
@@ -199,12 +200,13 @@ def in_names_of(pictures: PictureSet, classes: Sequence[str]) -> PictureSet:
     return pictures
 
 
-def items_of(pictures: PictureSet, classes: Sequence[str]) -> PixelItems:
+def items_of(pictures: PictureSet, classes: Sequence[str], instead: str = TAUGHT) -> PixelItems:
     """Return pictures in the numbers of a network's classes.
 
     Args:
         pictures: with masks.
         classes: names of the network.
+        instead: what to do where it lacks one.
 
     Raises:
         DataError: the pictures hold a class that the network has not.
@@ -215,7 +217,7 @@ def items_of(pictures: PictureSet, classes: Sequence[str]) -> PixelItems:
         known = ", ".join(classes)
         raise DataError(
             f"{pictures.source} holds the class {lacking[0]!r}, which the network does not know; its classes are: "
-            f"{known}. `rnnkit finetune` teaches it more"
+            f"{known}. {instead}"
         )
     numbers = tuple(classes.index(name) if name in classes else 0 for name in pictures.classes)
     return PixelItems(pictures, tuple(classes), numbers)

@@ -1,5 +1,7 @@
 """Boxes and outlines in COCO's, Pascal VOC's and YOLO's form and in tables."""
 
+import json
+
 import pytest
 import torch
 from data.images.drawing import boxes_of, coco, packed, picture, square, thing, write
@@ -37,7 +39,19 @@ def test_coco(folder):
         masks = pictures.sample(0).masks
         assert masks.areas.tolist() == [50, 35, 100, 100]
         assert masks.is_stack
-    assert "1 annotations belong to no picture" in pictures.findings[0]
+    assert "Annotations belonging to no picture of the file, which are left out: 1 in " in pictures.findings[0]
+
+
+def test_categories_of_coco_without_names_are_told(folder):
+    picture(folder / "a.png")
+    coco(folder, [thing([1, 2, 3, 4], category=99), thing([5, 2, 3, 4], category=98)])
+    file = folder / "annotations.json"
+    content = json.loads(file.read_text())
+    content["categories"] = [{"id": 98, "name": " "}, {"id": 1, "name": "cat "}]
+    file.write_text(json.dumps(content))
+    pictures = read_pictures(folder)
+    assert pictures.classes == ("cat", "98", "99")
+    assert pictures.findings == ("Categories without a name, which are called by their numbers: 99.",)
 
 
 def test_coco_with_parts_and_a_file_a_part(folder):

@@ -57,6 +57,7 @@ def read_coco(files: Sequence[Path], root: Path, pictures: Sequence[Path]) -> Fo
     entries: dict[Path, Entry] = {}
     classes: dict[str, None] = {}
     told: Counter[str] = Counter()
+    unnamed: dict[str, None] = {}  # in order
     for file in files:
         content = _content(file)
         names = _categories(content, file)
@@ -82,18 +83,22 @@ def read_coco(files: Sequence[Path], root: Path, pictures: Sequence[Path]) -> Fo
         for annotation, place in _items(content, "annotations", file):
             entry = own.get(_key(annotation.get("image_id")))
             if entry is None:
-                told["belong to no picture of the file, and are left out"] += 1
+                told["belonging to no picture of the file, which are left out"] += 1
                 continue
             assert entry.drawn is not None
             category = _key(annotation.get("category_id", "object"))
             name = names.get(category, str(category))
+            if category not in names and "category_id" in annotation:
+                unnamed[str(category)] = None
             classes[name] = None
             _add(entry.drawn, annotation, name, place)
-            told["have keypoints, which are not read"] += bool(annotation.get("num_keypoints"))
+            told["with keypoints, which are not read"] += bool(annotation.get("num_keypoints"))
     if not entries:
         raise DataError("holds no annotations of boxes or outlines", Place(str(files[0])))
     where = listed([file.name for file in files])
-    findings = [f"{count:,} annotations {what}: {where}." for what, count in told.items() if count]
+    findings = [f"Annotations {what}: {count:,} in {where}." for what, count in told.items() if count]
+    if unnamed:
+        findings.append(f"Categories without a name, which are called by their numbers: {listed(list(unnamed))}.")
     return Found("coco", list(entries.values()), tuple(classes), findings)
 
 
@@ -112,7 +117,9 @@ def _content(file: Path) -> Mapping[str, Any]:
 def _categories(content: Mapping[str, Any], file: Path) -> dict[Any, str]:
     """Return the name of each category by its id, in the order of the ids."""
     listed_there = _list(content, "categories", file)
-    found = {_key(one.get("id")): composed(str(one.get("name", one.get("id")))) for one in listed_there}
+    found = {
+        _key(one.get("id")): composed(str(one.get("name") or "").strip()) or str(one.get("id")) for one in listed_there
+    }
     return {id: found[id] for id in sorted(found, key=lambda id: id if isinstance(id, int) else 0)}
 
 
