@@ -47,7 +47,7 @@ def test_categories_of_coco_without_names_are_told(folder):
     coco(folder, [thing([1, 2, 3, 4], category=99), thing([5, 2, 3, 4], category=98)])
     file = folder / "annotations.json"
     content = json.loads(file.read_text())
-    content["categories"] = [{"id": 98, "name": " "}, {"id": 1, "name": "cat "}]
+    content["categories"] = [{"id": 98, "name": " "}, {"id": 1, "name": "cat"}]
     file.write_text(json.dumps(content))
     pictures = read_pictures(folder)
     assert pictures.classes == ("cat", "98", "99")

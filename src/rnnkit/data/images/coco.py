@@ -117,9 +117,10 @@ def _content(file: Path) -> Mapping[str, Any]:
 def _categories(content: Mapping[str, Any], file: Path) -> dict[Any, str]:
     """Return the name of each category by its id, in the order of the ids."""
     listed_there = _list(content, "categories", file)
-    found = {
-        _key(one.get("id")): composed(str(one.get("name") or "").strip()) or str(one.get("id")) for one in listed_there
-    }
+    found = {}
+    for one in listed_there:
+        name = str(one.get("name") or "")
+        found[_key(one.get("id"))] = composed(name) if name.strip() else str(one.get("id"))
     return {id: found[id] for id in sorted(found, key=lambda id: id if isinstance(id, int) else 0)}
 
 
