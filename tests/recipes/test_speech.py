@@ -101,11 +101,17 @@ def piped(monkeypatch, data, *arguments):
     return CliRunner().invoke(app, [str(one) for one in arguments], input=data)
 
 
-def test_a_silent_file_is_told(trained, tmp_path):
+def test_a_file_that_is_silent_clipped_or_misnamed_is_told(trained, tmp_path):
     write_wav(tmp_path / "silent.wav", torch.zeros(8000), RATE)
     result = call("transcribe", trained[0], tmp_path / "silent.wav")
     assert result.exit_code == 0, result.output
-    assert "silent.wav: is silent: its loudest sample is 0; look at the microphone" in " ".join(result.output.split())
+    assert "silent.wav: is silent: all of it is 0; look at the microphone" in " ".join(result.output.split())
+    write_wav(tmp_path / "loud.mp3", (torch.sin(torch.arange(16000) * 0.3) * 2).clamp(-1, 1), RATE)
+    result = call("transcribe", trained[0], tmp_path / "loud.mp3")
+    assert result.exit_code == 0, result.output
+    told = " ".join(result.output.split())
+    assert "loud.mp3: is clipped: 67% of its samples; look at the microphone and its level" in told
+    assert "loud.mp3: has the suffix of another format, and is read by its content: WAV; rename it" in told
 
 
 def test_transcribe_live_tells_words_as_they_come(trained, monkeypatch):

@@ -17,6 +17,7 @@ from . import standard_input
 from .output import INTERRUPTED, check_overwrites, complain
 
 if TYPE_CHECKING:
+    from ..data.audio.waveforms import AudioBlocks
     from ..tasks.speech import Transcriber, Transcript
     from ..tasks.voice_activity import VoiceDetector
 
@@ -136,7 +137,7 @@ def _transcribe(transcriber: Transcriber, path: Path, detector: VoiceDetector | 
 
     The file is read in blocks, so that it may be longer than memory is large. On a terminal a bar shows the progress.
     """
-    from ..data.audio.waveforms import SILENT, open_blocks
+    from ..data.audio.waveforms import open_blocks
     from ..tasks.speech_long import LONG, joined, transcribe_long
 
     if path == standard_input.DASH:
@@ -160,13 +161,21 @@ def _transcribe(transcriber: Transcriber, path: Path, detector: VoiceDetector | 
             except KeyboardInterrupt:
                 interrupted = True
         whole = joined(parts, at)
-        if blocks.loudest < SILENT:
-            level = f"{20 * math.log10(blocks.loudest):.0f} dB (1 is 0 dB)" if blocks.loudest else "0"
-            problem = f"is silent: its loudest sample is {level}"
-            warnings.warn(
-                DataWarning(problem, Place(_name_of(path)), "look at the microphone and its level"), stacklevel=2
-            )
+        for problem in _troubles(blocks):
+            warnings.warn(DataWarning(problem, Place(_name_of(path))), stacklevel=2)
         return whole, interrupted
+
+
+def _troubles(blocks: AudioBlocks) -> list[str]:
+    """Return what is wrong with a sound file that was read to its end, and what to do, each a part of a sentence."""
+    from ..data.sentences import MISNAMED
+
+    found = [f"{MISNAMED[0]}: {blocks.info.format}; rename it"] if blocks.info.misnamed else []
+    for (does, _), detail in blocks.levels.faults():
+        loudest = blocks.levels.loudest
+        level = f"its loudest sample is {20 * math.log10(loudest):.0f} dB (1 is 0 dB)" if loudest else "all of it is 0"
+        found.append(f"{does}: {detail or level}; look at the microphone and its level")
+    return found
 
 
 def _name_of(path: Path) -> str:

@@ -8,6 +8,7 @@ import torch
 
 from rnnkit.data.audio import open_blocks, read_audio, write_wav
 from rnnkit.data.audio.cutting import cut_at_silences, trim_silence
+from rnnkit.data.audio.levels import Levels, faults
 from rnnkit.errors import ConfigError, DataError, DataWarning
 
 SOUND = 0.5 * torch.sin(torch.arange(20000) * 0.05)
@@ -32,6 +33,19 @@ def test_a_truncated_file_is_read_as_far_as_it_is_sound(tmp_path):
     (tmp_path / "b.wav").write_bytes((tmp_path / "a.wav").read_bytes()[:20044])
     with open_blocks(tmp_path / "b.wav", seconds=0.5) as blocks, pytest.warns(DataWarning, match="truncated"):
         assert sum(map(len, blocks)) == 10000
+
+
+def test_levels_in_blocks_are_those_of_the_whole():
+    clipped = (3 * SOUND).clamp(-1, 1)
+    clipped[:5000] *= 0.3  # its top is not that of the whole
+    for sound in (SOUND, clipped, SOUND * 1e-3, SOUND * 1e-5, 0.3 + SOUND / 2, torch.zeros(1000)):
+        levels = Levels()
+        for block in sound.split(1500):
+            levels.add(block)
+        told, expected = levels.faults(), faults(sound)
+        assert [phrase for phrase, _ in told] == [phrase for phrase, _ in expected]
+    assert faults(clipped)[0][0][0] == "is clipped"
+    assert faults(SOUND) == []
 
 
 def test_a_warning_is_told_once_and_damage_is_named(tmp_path):
@@ -84,7 +98,7 @@ def test_channels_that_cancel_each_other_are_told(tmp_path):
         read_audio(tmp_path / "opposite.wav")
     with open_blocks(tmp_path / "opposite.wav", seconds=0.1) as blocks, pytest.warns(DataWarning, match="cancel"):
         list(blocks)
-    assert blocks.loudest < 1e-4
+    assert blocks.levels.loudest < 1e-4
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert read_audio(tmp_path / "opposite.wav", mono=False).channels == 2

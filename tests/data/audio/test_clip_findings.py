@@ -77,8 +77,8 @@ def test_findings_of_samples(folder):
         said = clip_findings(read_clips(folder / "a.csv"))
     assert said == [
         "1 of 8 clips is clipped: clipped (53% of its samples).",
-        "1 of 8 clips is read with a warning: cut (the file is truncated or damaged: it ends before its header says. "
-        "What is sound was read).",
+        "1 of 8 clips is read with a warning: cut (the file is truncated or damaged: it holds 1,978 of the 4,000 "
+        "samples that its header says. What is sound was read).",
         "2 of 8 clips are faint: cut (at most -54 dB), faint (at most -54 dB).",
         "1 of 8 clips has an offset: offset (a mean of +0.30).",
         "1 of 8 clips is silent: silent.",
@@ -96,7 +96,7 @@ def test_a_damaged_file_is_named(folder):
     for name, size in (("a.flac", 30_000), ("b.flac", 3_000)):
         (folder / name).write_bytes((folder / name).read_bytes()[:size])
     assert clip_findings(read_clips(folder)) == [
-        "1 of 2 clips is read with a warning: a (the file is truncated or damaged: it ends before its header says. "
-        "What is sound was read).",
+        "1 of 2 clips is read with a warning: a (the file is truncated or damaged: it holds 8,192 of the 30,000 "
+        "samples that its header says. What is sound was read).",
         "1 of 2 clips cannot be read: b (the FLAC file is damaged or truncated (flac decoder lost sync)).",
     ]

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from rnnkit.data.audio import audio_info, read_audio, write_wav
+from rnnkit.data.audio import audio_info, open_blocks, read_audio, write_wav
 from rnnkit.errors import ConfigError, DataError, DataWarning, MissingExtraError
 
 soundfile = pytest.importorskip("soundfile", reason="pip install 'rnnkit[audio]'")
@@ -180,8 +180,61 @@ def test_truncated_wav_is_read_as_far_as_it_goes(tmp_path):
     path = tmp_path / "a.wav"
     path.write_bytes(wav(claim=10_000))
     assert audio_info(path).truncated
-    with pytest.warns(DataWarning, match=r"a\.wav: the file is truncated or damaged: it ends before its header says"):
+    with pytest.warns(
+        DataWarning,
+        match=r"a\.wav: the file is truncated or damaged: it holds 400 of the 5,000 samples that its header says",
+    ):
         assert len(read_audio(path).samples) == 400
+
+
+@pytest.mark.parametrize(
+    ("form", "coded", "said"),
+    [
+        ("MP3", "MPEG_LAYER_III", r"it holds \d\d,\d+ of the 64,000 samples that its header says"),
+        ("FLAC", "PCM_16", r"it holds \d\d,\d+ of the 64,000 samples that its header says"),
+        ("AIFF", "PCM_16", r"it holds \d\d,\d+ of the 64,000 samples that its header says"),
+        ("AU", "PCM_24", r"it holds \d\d,\d+ of the 64,000 samples that its header says"),
+        ("OGG", "VORBIS", r"it breaks off after \d\d,\d+ samples"),
+        ("OGG", "OPUS", r"it breaks off after \d\d,\d+ samples"),
+    ],
+)
+def test_a_cut_file_is_read_with_a_warning(tmp_path, form, coded, said):
+    path = tmp_path / "a"
+    noise = np.random.default_rng(0).uniform(-0.3, 0.3, 64_000)
+    soundfile.write(path, noise, 16000, format=form, subtype=coded)
+    whole = read_audio(path)  # without a warning
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.warns(DataWarning, match=f"a: the file is truncated or damaged: {said}. What is sound was read"):
+        cut = read_audio(path)
+    with open_blocks(path, seconds=0.5) as blocks, pytest.warns(DataWarning, match=said):
+        assert sum(map(len, blocks)) == len(cut.samples) == blocks.info.frames
+    assert blocks.info.truncated
+    assert 10_000 < len(cut.samples) < 40_000
+    torch.testing.assert_close(cut.samples[:10_000], whole.samples[:10_000], atol=1e-3, rtol=0)
+
+
+def test_an_mp3_file_that_does_not_say_its_length_is_read_with_a_warning(tmp_path):
+    path = tmp_path / "a.mp3"
+    soundfile.write(path, np.random.default_rng(0).uniform(-0.3, 0.3, 160_000), 16000)
+    content = path.read_bytes()  # the first frame, of so many bytes, says how many frames follow
+    rates = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
+    path.write_bytes(content[72 * rates[content[2] >> 4] * 1000 // 16000 + (content[2] >> 1 & 1) :])
+    with pytest.warns(DataWarning, match=r"only \d\d,\d+ samples of the MP3 file were read, .* type ffmpeg -i FILE"):
+        found = read_audio(path).samples
+    with open_blocks(path) as blocks, pytest.warns(DataWarning, match="it does not say how long it is"):
+        assert sum(map(len, blocks)) == len(found)
+    assert len(read_audio(path, start=1.0, seconds=1.0).samples) == 16_000
+
+
+def test_a_flac_file_that_does_not_say_its_length_is_read_to_its_end(tmp_path):
+    path = tmp_path / "a.flac"
+    soundfile.write(path, np.random.default_rng(0).uniform(-0.5, 0.5, 30_000), 16000)
+    whole, content = read_audio(path).samples, bytearray(path.read_bytes())
+    content[21] &= 0xF0  # the number of samples, as an encoder that writes into a pipe leaves it
+    content[22:26] = bytes(4)
+    path.write_bytes(content)
+    assert audio_info(path).frames == 30_000
+    assert torch.equal(read_audio(path).samples, whole)
 
 
 def test_damaged_flac_is_read_up_to_the_damage(tmp_path):

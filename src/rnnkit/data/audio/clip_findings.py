@@ -7,17 +7,13 @@ import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
-import torch
 from torch import Tensor
 
 from ...errors import DataError, DataWarning
 from ..sentences import Phrase, listed, sentence
 from .clips import ClipSet
-from .waveforms import SILENT
+from .levels import faults
 
-_FAINT_DB = -40.0
-_CLIPPED = 0.001  # share of samples at the highest level, in runs of at least three
-_OFFSET = 0.05  # a mean that far from 0 is a fault of the recording
 _UNREADABLE = ("cannot be read", "cannot be read")
 _WARNED = ("is read with a warning", "are read with a warning")
 
@@ -106,50 +102,6 @@ def _listen(clips: ClipSet, heard: Iterable[tuple[int, Tensor]], found: dict[Phr
 
 def _said(found: dict[Phrase, list[str]], count: int) -> list[str]:
     return [sentence(phrase, names, count, "clips") for phrase, names in found.items()]
-
-
-def faults(samples: Tensor) -> list[tuple[Phrase, str]]:
-    """Return what is wrong with samples [N]: what one clip and what several do, and a detail.
-
-    Example:
-        >>> faults(torch.zeros(100)), faults(torch.full((100,), 0.5))
-        ([(('is silent', 'are silent'), '')], [(('has an offset', 'have an offset'), 'a mean of +0.50')])
-    """
-    offset = float(samples.mean())
-    centred = samples - offset
-    peak = float(centred.abs().max())
-    decibels = 20 * float(torch.tensor(max(peak, 1e-12)).log10())
-    if abs(offset) > _OFFSET:
-        return [(("has an offset", "have an offset"), f"a mean of {offset:+.2f}")]
-    if peak < SILENT:
-        return [(("is silent", "are silent"), "")]
-    if decibels < _FAINT_DB:
-        return [(("is faint", "are faint"), f"at most {decibels:.0f} dB")]
-    share = clipped_share(samples)
-    if share > _CLIPPED:
-        return [(("is clipped", "are clipped"), f"{share:.{0 if share >= 0.1 else 1}%} of its samples")]
-    return []
-
-
-def clipped_share(samples: Tensor) -> float:
-    """Return the share of samples [N] that stand at the highest level, in runs of at least three.
-
-    Example:
-        >>> clipped_share(torch.tensor([0.0, 0.9, 0.9, 0.9, 0.1, -0.9, 0.2, 0.0, 0.0, 0.0]))
-        0.3
-    """
-    level = float(samples.abs().max())
-    if len(samples) < 3 or level < 0.1:
-        return 0.0
-    # Both ends count, each with its own sign: integers reach from -32768 to 32767.
-    at_top = torch.zeros(len(samples), dtype=torch.bool)
-    for sign in (1, -1):
-        at = sign * samples >= level * 0.9995
-        run = at[:-2] & at[1:-1] & at[2:]
-        at_top[:-2] |= run
-        at_top[1:-1] |= run
-        at_top[2:] |= run
-    return float(at_top.double().mean())
 
 
 def _doubled(clips: ClipSet, groups: Sequence[list[int]]) -> list[str]:

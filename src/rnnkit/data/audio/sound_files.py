@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -15,7 +16,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from ...errors import DataError, MissingExtraError, Place
+from ...errors import DataError, DataWarning, MissingExtraError, Place
+from .claimed_lengths import Claim, claim_of
 from .wav_files import WavHeader, read_header, read_samples
 
 if TYPE_CHECKING:
@@ -37,6 +39,9 @@ _SUFFIXES_OF = {
     "VOC": (".voc",),
 }
 _BLOCK = 4096  # samples that are read at once: so many are lost where a file is damaged
+_UNKNOWN = 1 << 62  # samples: soundfile's number of them is none
+_INEXACT = 2 * 1152  # samples: by so many the headers of MP3 files are wrong, two frames
+_TAGS = 8192  # bytes: titles and the like behind the sound
 _FASTEST = 2_000_000  # samples a second; more is damage of a header
 
 
@@ -50,8 +55,9 @@ class AudioInfo:
         channels: C.
         frames: N, those that are in the file, according to the header and the file's size.
         coded: how samples are stored, such as "16 bit PCM".
-        truncated: whether the file is shorter than its header says.
+        truncated: whether the file is shorter than its header says. FLAC and MP3 show it when they are read.
         misnamed: whether the suffix belongs to another format.
+        claimed: N as the header says, where the file is shorter and the header says it; else None.
 
     Example:
         >>> import tempfile
@@ -71,6 +77,7 @@ class AudioInfo:
     coded: str
     truncated: bool = False
     misnamed: bool = False
+    claimed: int | None = None
 
     @property
     def seconds(self) -> float:
@@ -97,7 +104,7 @@ class WavFile:
 class OtherFile:
     """A file that soundfile reads."""
 
-    def __init__(self, file: BinaryIO, place: Place, format: str) -> None:
+    def __init__(self, file: BinaryIO, place: Place, format: str, claim: Claim) -> None:
         self._file, self._place, self._format = file, place, format
         try:
             import soundfile
@@ -105,12 +112,28 @@ class OtherFile:
             advice = "type pip install 'rnnkit[audio]'"
             raise MissingExtraError(f"{place}: {format} files need soundfile", None, advice) from error
         self._soundfile = soundfile
-        sound = self._sound = self._open()
-        coded, misnamed = sound.subtype_info, _misnamed(place, format)
-        self.info = AudioInfo(format, sound.samplerate, sound.channels, sound.frames, coded, False, misnamed)
+        self._sound = sound = self._open()
+        # What an encoder writes into a pipe does not say its length; soundfile then tells the highest number.
+        self._counted = claim.counted and sound.frames < _UNKNOWN
+        cut = not claim.ended or (claim.frames or 0) > sound.frames
+        self.info = AudioInfo(
+            format,
+            sound.samplerate,
+            sound.channels,
+            sound.frames,
+            sound.subtype_info,
+            cut,
+            _misnamed(place, format),
+            claim.frames if cut else None,
+        )
+        if sound.frames >= _UNKNOWN:
+            frames = sum(map(len, self._forward()))
+            self.info = replace(self.info, frames=frames)
 
     def read(self, start: int, count: int | None) -> npt.NDArray[np.float32]:
         """Read samples [N, C]; None: all that follow, as far as the file is sound."""
+        if not self._counted:
+            return self._read_forward(start, count)
         until = self.info.frames if count is None else min(start + count, self.info.frames)
         # soundfile seeks behind each read, and seeks in MP3 are inexact: MP3 is read once, from the beginning.
         begin = 0 if self._format == "MP3" else start
@@ -120,34 +143,47 @@ class OtherFile:
             data: npt.NDArray[np.float32] = self._sound.read(max(until - begin, 0), dtype="float32", always_2d=True)
         except (self._soundfile.SoundFileError, RuntimeError, MemoryError) as error:
             data, begin = self._sound_part(until, error), 0
-        if len(data) < until - begin:
-            self.info = replace(self.info, truncated=True)
+        self._note_end(begin + len(data), until)
         return data[start - begin :]
 
     def blocks(self, count: int) -> Iterator[npt.NDArray[np.float32]]:
         """Yield all samples, so many at a time, [n, C], as far as the file is sound."""
         parts: list[npt.NDArray[np.float32]] = []
         held = total = 0
-        try:
-            for part in self._forward():
-                parts.append(part)
-                held, total = held + len(part), total + len(part)
-                if held >= count:
-                    yield np.concatenate(parts)
-                    parts, held = [], 0
-        except (self._soundfile.SoundFileError, RuntimeError, MemoryError) as error:
-            if not total:
-                raise self._damaged(error) from None
+        for part in self._forward():
+            parts.append(part)
+            held, total = held + len(part), total + len(part)
+            if held >= count:
+                yield np.concatenate(parts)
+                parts, held = [], 0
         if parts:
             yield np.concatenate(parts)
-        # The length of an MP3 file is an estimate.
-        if total < self.info.frames and self._format != "MP3":
-            self.info = replace(self.info, truncated=True)
+        if self._counted:
+            self._note_end(total, self.info.frames)
+
+    def _note_end(self, found: int, expected: int) -> None:
+        """Note that the file ends before its header says."""
+        if found < expected - (_INEXACT if self._format == "MP3" else 0):
+            self.info = replace(self.info, truncated=True, frames=found, claimed=self.info.claimed or self.info.frames)
+
+    def _read_forward(self, start: int, count: int | None) -> npt.NDArray[np.float32]:
+        """Read samples of a file whose length is unknown, from its beginning."""
+        parts, total = [], 0
+        for part in self._forward():
+            parts.append(part)
+            total += len(part)
+            if count is not None and total >= start + count:
+                break
+        data = np.concatenate(parts) if parts else np.empty((0, self.info.channels), np.float32)
+        return data[start : None if count is None else start + count]
 
     def _forward(self) -> Iterator[npt.NDArray[np.float32]]:
-        """Yield samples in small pieces; of MP3 without the seeks that soundfile does behind each read."""
+        """Yield all samples in small pieces, as far as the file is sound.
+
+        Where lengths are inexact it is without the seeks that soundfile does behind each read.
+        """
         sound = self._sound
-        if self._format == "MP3":
+        if self._format == "MP3" or not self._counted:
 
             class Forward(self._soundfile.SoundFile):  # type: ignore[misc, name-defined]
                 def seekable(self) -> bool:
@@ -155,8 +191,29 @@ class OtherFile:
 
             self._file.seek(0)
             sound = Forward(self._file)
-        while len(part := sound.read(_BLOCK, dtype="float32", always_2d=True)):
-            yield part
+        total = 0
+        try:
+            while len(part := sound.read(_BLOCK, dtype="float32", always_2d=True)):
+                total += len(part)
+                yield part
+        except (self._soundfile.SoundFileError, RuntimeError, MemoryError) as error:
+            if not total:
+                raise self._damaged(error) from None
+            self.info = replace(self.info, truncated=True)
+        else:
+            self._warn_of_rest(total)
+
+    def _warn_of_rest(self, total: int) -> None:
+        """Warn of an MP3 file whose length is an estimate that is too low: libsndfile reads no further."""
+        if self._counted or self._format != "MP3":
+            return
+        read, size = self._file.tell(), self._file.seek(0, io.SEEK_END)
+        if size - read > max(_TAGS, size // 50):
+            problem = (
+                f"only {total:,} samples of the MP3 file were read, {read:,} of its {size:,} bytes: it does not say "
+            )
+            advice = "type ffmpeg -i FILE out.wav in a shell, and read out.wav"
+            warnings.warn(DataWarning(problem + "how long it is", self._place, advice), stacklevel=4)
 
     def _sound_part(self, until: int, error: Exception) -> npt.NDArray[np.float32]:
         """Read a damaged file from its beginning as far as it goes."""
@@ -203,10 +260,11 @@ def read_sound(file: BinaryIO, place: Place) -> WavFile | OtherFile:
         if header is not None:
             cut = header.claimed is not None and header.frames < header.claimed
             misnamed = _misnamed(place, "WAV")
-            info = AudioInfo("WAV", header.rate, header.channels, header.frames, header.coded, cut, misnamed)
+            claimed = header.claimed if cut else None
+            info = AudioInfo("WAV", header.rate, header.channels, header.frames, header.coded, cut, misnamed, claimed)
             return WavFile(file, header, info)
         file.seek(0)
-    return OtherFile(file, place, format)
+    return OtherFile(file, place, format, claim_of(file, format, size))
 
 
 _MARKS = (

@@ -16,13 +16,13 @@ import torch
 from torch import Tensor
 
 from ...errors import ConfigError, DataError, DataWarning, Place, check_number, check_whole
+from .levels import SILENT, Levels
 from .resampling import resample
 from .sound_files import AudioInfo, Source, open_sound, read_sound
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-SILENT = 10 ** (-70 / 20)  # the loudest sample of silence, −70 dB: 10 steps of 16 bits
 _OPPOSITE = 0.01  # of channels, their mean is fainter than this share of them
 LOUDEST = 16.0  # floats above this are no waveform from −1 to 1, but integers written as floats
 
@@ -114,7 +114,7 @@ def read_audio(
     if not len(data):
         raise DataError(_no_samples(info), place, "record it again, or leave it out")
     if info.truncated:
-        warnings.warn(_truncated(place), stacklevel=2)
+        warnings.warn(_truncated(info, place), stacklevel=2)
     data = _within(data, place)
     # The mean of equal channels is each of them, to the bit.
     channels = data.mean(1) if mono and data.shape[1] > 1 else data[:, 0] if mono else data.T
@@ -130,7 +130,7 @@ class AudioBlocks:
     Attributes:
         info: what the header says.
         rate: samples a second.
-        loudest: the highest sample of the blocks so far, either sign.
+        levels: those of the blocks so far, and what is wrong with them.
 
     Example:
         >>> import io
@@ -144,7 +144,7 @@ class AudioBlocks:
     def __init__(self, sound: Any, place: Place, seconds: float) -> None:
         self._sound, self._place = sound, place
         self._count = max(1, round(seconds * sound.info.rate))
-        self.loudest = 0.0
+        self.levels = Levels()
 
     @property
     def info(self) -> AudioInfo:
@@ -170,13 +170,14 @@ class AudioBlocks:
             one = data[:, 0]
             if data.shape[1] > 1:
                 one, apart = data.mean(1), max(apart, _highest(data))
-            self.loudest = max(self.loudest, _highest(one))
-            yield torch.from_numpy(np.ascontiguousarray(one))
+            samples = torch.from_numpy(np.ascontiguousarray(one))
+            self.levels.add(samples)
+            yield samples
         if not total:
             raise DataError(_no_samples(self.info), self._place, "record it again, or leave it out")
         if self.info.truncated:
-            warnings.warn(_truncated(self._place), stacklevel=2)
-        _tell_opposite(self.loudest, apart, self._place)
+            warnings.warn(_truncated(self.info, self._place), stacklevel=2)
+        _tell_opposite(self.levels.loudest, apart, self._place)
 
 
 @contextmanager
@@ -297,9 +298,11 @@ def _tell_opposite(one: float, apart: float, place: Place) -> None:
         )
 
 
-def _truncated(place: Place) -> DataWarning:
-    problem = "the file is truncated or damaged: it ends before its header says. What is sound was read"
-    return DataWarning(problem, place, "copy it again")
+def _truncated(info: AudioInfo, place: Place) -> DataWarning:
+    held = f"it breaks off after {info.frames:,} samples"
+    if info.claimed is not None:
+        held = f"it holds {info.frames:,} of the {info.claimed:,} samples that its header says"
+    return DataWarning(f"the file is truncated or damaged: {held}. What is sound was read", place, "copy it again")
 
 
 def _within(data: npt.NDArray[np.float32], place: Place) -> npt.NDArray[np.float32]:
