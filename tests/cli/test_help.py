@@ -11,7 +11,8 @@ from commands import call
 from commands import refused_alone as refused
 
 from rnnkit import recipes
-from rnnkit.cli import doctor
+from rnnkit.cli import doctor, start
+from rnnkit.cli.main import app
 from rnnkit.layers.capabilities import capabilities
 
 
@@ -44,7 +45,7 @@ def test_doctor_names_the_passive_policy_where_it_is_not_set(policy, told, monke
 def test_doctor_without_the_native_core():
     result = python(
         "import sys; sys.modules['rnnkit._native'] = None; sys.argv = ['rnnkit', 'doctor']\n"
-        "from rnnkit.cli.main import main; main()"
+        "from rnnkit.cli.start import main; main()"
     )
     assert re.search(r"present +no \(", result.stdout)
     assert re.search(r"SimpleRNN +tanh, relu +torch", result.stdout)
@@ -73,6 +74,26 @@ def test_help_and_lists_load_nothing_heavy():
     )
     ended = [line for line in python(program).stdout.splitlines() if line.startswith("Ended:")]
     assert ended == [f"Ended: {line} 0 []" for line in lines]
+
+
+def test_the_list_of_verbs_is_printed_without_them(monkeypatch, capsys):
+    def printed(run):
+        with pytest.raises(SystemExit) as ended:
+            run()
+        return ended.value.code, capsys.readouterr().out
+
+    for words in (["--help"], []):
+        monkeypatch.setattr(sys, "argv", ["rnnkit", *words])
+        code, whole = printed(app)
+        assert printed(start.main) == (code, whole)
+        assert "train" in whole
+    ended = python(
+        "import sys; sys.argv = ['rnnkit', '--help']\n"
+        "from rnnkit.cli.start import main\n"
+        "try: main()\n"
+        "finally: print('Loaded:', sorted({'rnnkit.recipes', 'markdown_it', 'pygments', 'attr'} & set(sys.modules)))"
+    )
+    assert ended.stdout.splitlines()[-1] == "Loaded: []"
 
 
 def test_a_wrong_option_is_a_mistake_too():

@@ -46,7 +46,7 @@ class FullDisk(rnnkit.Callback):
 def run_in_trouble(folder, trouble):
     """Run the command line as torchrun starts it, with a callback more; write what is printed into a file."""
     from rnnkit.cli import member
-    from rnnkit.cli.main import main
+    from rnnkit.cli.start import main
     from rnnkit.training.fitting import FitSettings
 
     os.chdir(folder)

@@ -6,7 +6,6 @@ Exit codes: 0 done; 1 some inputs could not be used; 2 a mistake in what was ask
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
@@ -34,6 +33,7 @@ from . import (
     understand,
 )
 from .command import DataVerb, FineTuneVerb, Train, Verb, Verbs
+from .start import HELP
 
 
 def _show_version(wanted: bool) -> None:
@@ -46,7 +46,7 @@ def _show_version(wanted: bool) -> None:
 
 app = typer.Typer(
     name="rnnkit",
-    help="Train, fine-tune, understand and deploy recurrent neural networks.",
+    help=HELP,
     cls=Verbs,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -58,8 +58,7 @@ def options(
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit.")
     ] = False,
-) -> None:
-    """Train, fine-tune, understand and deploy recurrent neural networks."""
+) -> None: ...
 
 
 app.command("train", cls=Train)(train.train)
@@ -82,12 +81,3 @@ app.add_typer(recipes.app, name="recipes")
 app.add_typer(shards.app, name="shards")
 app.command("runs", cls=Verb)(runs.runs)
 app.command("doctor", cls=Verb)(doctor.doctor)
-
-
-def main() -> None:
-    """The console script."""
-    # A pipe in another encoding than UTF-8 must not end a run over an arrow in a message.
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")
-    app()
