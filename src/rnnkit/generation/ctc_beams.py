@@ -16,120 +16,24 @@ Legend: T frames, V tokens, blank included.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import DataError
+from .ctc_prefixes import NEVER, Prefix, last_times, linked, longer, unlinked
+from .ctc_results import Decoded, joined
 
 if TYPE_CHECKING:
     from .ctc_results import Frames
-    from .ctc_scoring import TextScorer, TextState
+    from .ctc_scoring import TextScorer
+    from .ctc_text import CtcText
 
-# A token's first frame, the frame after its last, its largest probability, and the tokens before: (…, link or None).
-Link = Any
-_NEVER = -math.inf
 _MADE_UP = 5.0
 _SETTLING = 16  # frames after which tokens are settled
 _FORGET = 1_000  # prefixes after which those without a continuation are dropped
-
-
-class Prefix:
-    """A labelling, as a node of the tree of all, and what the search knows of it in a frame."""
-
-    __slots__ = (
-        "blank",
-        "blank_link",
-        "blank_path",
-        "children",
-        "depth",
-        "frame",
-        "key",
-        "last",
-        "last_link",
-        "last_path",
-        "next_blank",
-        "next_last",
-        "next_last_link",
-        "next_last_path",
-        "parent",
-        "score",
-        "state",
-        "token",
-    )
-
-    parent: Prefix | None
-    token: int
-    state: TextState | None
-    score: float  # of the text
-    depth: int
-    children: dict[int, Prefix | None] | None
-    key: float  # ln of the sum, and the score of the text
-    frame: int  # in which the next values were begun
-    blank: float  # b
-    last: float  # n
-    blank_path: float  # ln p of the most probable path of both kinds, and its times
-    last_path: float
-    blank_link: Link
-    last_link: Link
-    next_blank: float
-    next_last: float
-    next_last_path: float
-    next_last_link: Link
-
-    def __init__(self, parent: Prefix | None, token: int, state: TextState | None, score: float) -> None:
-        self.parent, self.token, self.state, self.score = parent, token, state, score
-        self.depth = 0 if parent is None else parent.depth + 1
-        self.children, self.frame = None, -1
-
-    def enter(self) -> None:
-        """Begin without a path to it."""
-        self.blank = self.last = 0.0
-        self.blank_path = self.last_path = _NEVER
-        self.blank_link = self.last_link = None
-
-    def tokens(self) -> list[int]:
-        """Return the labelling after the root."""
-        found, at = [], self
-        while at.parent is not None:
-            found.append(at.token)
-            at = at.parent
-        return found[::-1]
-
-    def begins_with(self, prefix: Prefix) -> bool:
-        """Return whether this prefix equals another one, or continues it."""
-        at: Prefix | None = self
-        while at is not None and at.depth > prefix.depth:
-            at = at.parent
-        return at is prefix
-
-    def best_path(self) -> tuple[float, Link]:
-        """Return ln p of the most probable path, and the times on it."""
-        if self.blank_path >= self.last_path:
-            return self.blank_path, self.blank_link
-        return self.last_path, self.last_link
-
-
-def _longer(link: Link, frame: int, share: float) -> Link:
-    """Return the times of a path whose last token continues in a frame; None: it has no token."""
-    if link is None:
-        return None
-    begin, _, sure, before = link
-    return (begin, frame + 1, sure if sure >= share else share, before)
-
-
-def _first(link: Link, count: int) -> Link:
-    """Return the times of the last tokens of a path, without those before."""
-    found: list[tuple[int, int, float]] = []
-    while link is not None and len(found) < count:
-        found.append(link[:3])
-        link = link[3]
-    link = None
-    for begin, end, sure in reversed(found):
-        link = (begin, end, sure, link)
-    return link
 
 
 class BeamCore:
@@ -155,6 +59,8 @@ class BeamCore:
         settled: the tokens of the root.
         settled_times: of each of these its first frame, the frame after its last, its largest probability.
     """
+
+    kind = "beam"
 
     def __init__(
         self,
@@ -235,9 +141,9 @@ class BeamCore:
                 share = exp(value)
                 prefix.next_last = prefix.last * share
                 prefix.next_last_path = prefix.last_path + value
-                prefix.next_last_link = _longer(prefix.last_link, frame, share)
+                prefix.next_last_link = longer(prefix.last_link, frame, share)
             else:
-                prefix.next_last, prefix.next_last_path, prefix.next_last_link = 0.0, _NEVER, None
+                prefix.next_last, prefix.next_last_path, prefix.next_last_link = 0.0, NEVER, None
         # Each prefix with one token more.
         if tried:
             least = self.active[0].key + largest - self._reach
@@ -285,7 +191,7 @@ class BeamCore:
         reached = prefix.blank_path + value
         if reached > prefix.next_last_path:
             prefix.next_last_path = reached
-            prefix.next_last_link = _longer(prefix.blank_link, self.frames, share)
+            prefix.next_last_link = longer(prefix.blank_link, self.frames, share)
 
     def make(self, prefix: Prefix, token: int) -> Prefix | None:
         """Return a prefix with one token more; None where the texts allow none."""
@@ -352,8 +258,8 @@ class BeamCore:
         self.active = [one for one in self.active if one.begins_with(best)]
         self.root, best.parent = best, None
         for one in self.active:
-            one.blank_link = _first(one.blank_link, one.depth - best.depth)
-            one.last_link = _first(one.last_link, one.depth - best.depth)
+            one.blank_link = last_times(one.blank_link, one.depth - best.depth)
+            one.last_link = last_times(one.last_link, one.depth - best.depth)
 
     def _forget(self) -> None:
         """Drop the prefixes that no active one continues."""
@@ -380,3 +286,91 @@ class BeamCore:
                     assert other.parent is not None
                     other = other.parent
         return found
+
+    def partial(self, text: CtcText | None) -> Decoded:
+        """Return the best hypothesis so far; `stable` says how many of its tokens no later frame can change."""
+        best = self.active[0]
+        return self._decoded(best, best.score, self.common().depth, text)
+
+    def finished(self, text: CtcText | None) -> list[Decoded]:
+        """Return the hypotheses at the end, the best first; of those that the word list lets end, if there are any."""
+        ended: list[tuple[float, Prefix]] = []
+        for prefix in self.active:
+            score: float | None = 0.0
+            if self.scorer is not None and prefix.state is not None:
+                score = self.scorer.finish(prefix.state)
+            if score is not None:
+                ended.append((score, prefix))
+        ended = ended or [(prefix.score, prefix) for prefix in self.active]
+        found = [self._decoded(prefix, score, prefix.depth, text) for score, prefix in ended]
+        found = found if text is None else joined(found)
+        return sorted(found, key=lambda one: -one.score)
+
+    def _decoded(self, prefix: Prefix, score: float, stable: int, text: CtcText | None) -> Decoded:
+        log_probability = math.log(prefix.blank + prefix.last) + self.log_scale
+        times = [*self.settled_times, *unlinked(prefix.best_path()[1])]
+        return Decoded(
+            self.settled + prefix.tokens(),
+            [(begin, end) for begin, end, _ in times],
+            log_probability + score,
+            [sure for _, _, sure in times],
+            log_probability,
+            stable,
+            text,
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return JSON values that `load_state_dict` continues from; they include the tokens so far."""
+        return {
+            "frames": self.frames,
+            "log_scale": self.log_scale,
+            "settled": list(self.settled),
+            "settled_times": list(self.settled_times),
+            "hypotheses": [
+                {
+                    "tokens": prefix.tokens(),
+                    "blank": prefix.blank,
+                    "last": prefix.last,
+                    "blank_path": _finite(prefix.blank_path),
+                    "last_path": _finite(prefix.last_path),
+                    "blank_times": unlinked(prefix.blank_link),
+                    "last_times": unlinked(prefix.last_link),
+                }
+                for prefix in self.active
+            ],
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from what `state_dict` returned.
+
+        Raises:
+            KeyError, TypeError, ValueError, IndexError: it is not the state of such a search.
+        """
+        times = [(int(begin), int(end), float(sure)) for begin, end, sure in state["settled_times"]]
+        self.restart([int(one) for one in state["settled"]], times)
+        active = [self._restored(one) for one in state["hypotheses"]]
+        self.frames, self.log_scale = int(state["frames"]), float(state["log_scale"])
+        if not active:
+            raise ValueError("no hypothesis")
+        self.active = active
+
+    def _restored(self, values: Mapping[str, Any]) -> Prefix:
+        """Return a prefix of the tree with the values that it had."""
+        prefix = self.root
+        for token in values["tokens"]:
+            child = (prefix.children or {}).get(token) or self.make(prefix, int(token))
+            if child is None:
+                raise ValueError("a hypothesis is not of the word list")
+            prefix = child
+        prefix.enter()
+        prefix.blank, prefix.last = float(values["blank"]), float(values["last"])
+        prefix.blank_path, prefix.last_path = (
+            NEVER if values[name] is None else float(values[name]) for name in ("blank_path", "last_path")
+        )
+        prefix.key = math.log(prefix.blank + prefix.last) + prefix.score
+        prefix.blank_link, prefix.last_link = (linked(values[name]) for name in ("blank_times", "last_times"))
+        return prefix
+
+
+def _finite(value: float) -> float | None:
+    return None if value == -math.inf else value

@@ -22,6 +22,8 @@ class GreedyCore:
         blank: the id of the blank.
     """
 
+    kind = "greedy"
+
     def __init__(self, blank: int) -> None:
         self.blank = blank
         self.restart()
@@ -57,7 +59,7 @@ class GreedyCore:
             self.last = token
         self.frames += len(best)
 
-    def decoded(self, text: CtcText | None) -> Decoded:
+    def partial(self, text: CtcText | None) -> Decoded:
         """Return all tokens so far; none of them will change."""
         return Decoded(
             list(self.tokens),
@@ -68,6 +70,10 @@ class GreedyCore:
             len(self.tokens),
             text,
         )
+
+    def finished(self, text: CtcText | None) -> list[Decoded]:
+        """Return what was found, the only hypothesis."""
+        return [self.partial(text)]
 
     def state_dict(self) -> dict[str, Any]:
         """Return JSON values that `load_state_dict` continues from."""
@@ -115,4 +121,4 @@ def ctc_greedy(log_probs: Any, *, blank: int = 0, tokenizer: Tokens | None = Non
     text = None if tokenizer is None else CtcText(tokenizer, check_blank(blank))
     core = GreedyCore(check_blank(blank))
     core.push(read_frames(log_probs, None if text is None else text.size, blank))
-    return core.decoded(text)
+    return core.partial(text)

@@ -5,14 +5,13 @@ Legend: T frames, V tokens, blank included.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..errors import DataError, check_number, check_whole
-from .ctc_beams import BeamCore, Link, Prefix
+from .ctc_beams import BeamCore
 from .ctc_best_path import GreedyCore
-from .ctc_results import Decoded, check_blank, joined, read_frames
+from .ctc_results import Decoded, DecoderCore, check_blank, read_frames
 from .ctc_scoring import make_scorer
 from .ctc_text import CtcText, Tokens
 from .ngrams import NGramModel
@@ -84,7 +83,7 @@ class CTCDecoder:
             hot_weight=hot_weight,
             whole_sentences=whole_sentences,
         )
-        self._core: GreedyCore | BeamCore
+        self._core: DecoderCore
         if width is None:
             self._core = GreedyCore(self.blank)
             return
@@ -123,19 +122,15 @@ class CTCDecoder:
 
     def partial(self) -> Decoded:
         """Return the best hypothesis so far, as `push` does."""
-        if isinstance(self._core, GreedyCore):
-            return self._core.decoded(self.text)
-        best, stable = self._core.active[0], self._core.common().depth
-        return self._decoded(self._core, best, best.score, stable)
+        return self._core.partial(self.text)
 
     def flush(self) -> list[Decoded]:
         """End the utterance, and return its hypotheses, the best first. The next frame begins another utterance.
 
         Hypotheses that the word list does not let end are left out, unless there are no others.
         """
-        core = self._core
-        found = [core.decoded(self.text)] if isinstance(core, GreedyCore) else self._finished(core)
-        core.restart()
+        found = self._core.finished(self.text)
+        self._core.restart()
         return found
 
     def decode(self, log_probs: Any) -> list[Decoded]:
@@ -144,56 +139,9 @@ class CTCDecoder:
         self._core.push(read_frames(log_probs, None if self.text is None else self.text.size, self.blank))
         return self.flush()
 
-    def _finished(self, core: BeamCore) -> list[Decoded]:
-        ended: list[tuple[float, Prefix]] = []
-        for prefix in core.active:
-            score: float | None = 0.0
-            if core.scorer is not None and prefix.state is not None:
-                score = core.scorer.finish(prefix.state)
-            if score is not None:
-                ended.append((score, prefix))
-        ended = ended or [(prefix.score, prefix) for prefix in core.active]
-        found = [self._decoded(core, prefix, score, prefix.depth) for score, prefix in ended]
-        found = found if self.text is None else joined(found)
-        return sorted(found, key=lambda one: -one.score)
-
-    def _decoded(self, core: BeamCore, prefix: Prefix, score: float, stable: int) -> Decoded:
-        log_probability = math.log(prefix.blank + prefix.last) + core.log_scale
-        times = [*core.settled_times, *_unlinked(prefix.best_path()[1])]
-        return Decoded(
-            core.settled + prefix.tokens(),
-            [(begin, end) for begin, end, _ in times],
-            log_probability + score,
-            [sure for _, _, sure in times],
-            log_probability,
-            stable,
-            self.text,
-        )
-
     def state_dict(self) -> dict[str, Any]:
         """Return JSON values from which a decoder of the same settings continues; they include the tokens so far."""
-        core = self._core
-        if isinstance(core, GreedyCore):
-            return {"kind": "greedy", **core.state_dict()}
-        return {
-            "kind": "beam",
-            "frames": core.frames,
-            "log_scale": core.log_scale,
-            "settled": list(core.settled),
-            "settled_times": list(core.settled_times),
-            "hypotheses": [
-                {
-                    "tokens": prefix.tokens(),
-                    "blank": prefix.blank,
-                    "last": prefix.last,
-                    "blank_path": _finite(prefix.blank_path),
-                    "last_path": _finite(prefix.last_path),
-                    "blank_times": _unlinked(prefix.blank_link),
-                    "last_times": _unlinked(prefix.last_link),
-                }
-                for prefix in core.active
-            ],
-        }
+        return {"kind": self._core.kind, **self._core.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue from what `state_dict` of a decoder with the same settings returned.
@@ -202,41 +150,13 @@ class CTCDecoder:
             DataError: the values are none of such a decoder.
         """
         core = self._core
-        kind = "greedy" if isinstance(core, GreedyCore) else "beam"
-        if not isinstance(state, Mapping) or state.get("kind") != kind:
-            raise DataError(f"expected the state of a {kind} decoder, which its state_dict() returns")
-        core.restart()
+        if not isinstance(state, Mapping) or state.get("kind") != core.kind:
+            raise DataError(f"expected the state of a {core.kind} decoder, which its state_dict() returns")
         try:
-            if isinstance(core, GreedyCore):
-                core.load_state_dict(state)
-                return
-            times = [(int(begin), int(end), float(sure)) for begin, end, sure in state["settled_times"]]
-            core.restart([int(one) for one in state["settled"]], times)
-            active = [self._restored(core, one) for one in state["hypotheses"]]
-            core.frames, core.log_scale = int(state["frames"]), float(state["log_scale"])
-            if not active:
-                raise ValueError("no hypothesis")
+            core.load_state_dict(state)
         except (KeyError, TypeError, ValueError, IndexError) as error:
             core.restart()
             raise DataError(f"the state of a decoder is damaged ({error!r})") from None
-        core.active = active
-
-    def _restored(self, core: BeamCore, values: Mapping[str, Any]) -> Prefix:
-        """Return a prefix of the tree with the values that it had."""
-        prefix = core.root
-        for token in values["tokens"]:
-            child = (prefix.children or {}).get(token) or core.make(prefix, int(token))
-            if child is None:
-                raise ValueError("a hypothesis is not of the word list")
-            prefix = child
-        prefix.enter()
-        prefix.blank, prefix.last = float(values["blank"]), float(values["last"])
-        prefix.blank_path, prefix.last_path = (
-            -math.inf if values[name] is None else float(values[name]) for name in ("blank_path", "last_path")
-        )
-        prefix.key = math.log(prefix.blank + prefix.last) + prefix.score
-        prefix.blank_link, prefix.last_link = (_linked(values[name]) for name in ("blank_times", "last_times"))
-        return prefix
 
 
 def ctc_beam_search(
@@ -320,23 +240,3 @@ def ctc_beam_search(
         settle_after=None,
     )
     return decoder.decode(log_probs)
-
-
-def _finite(value: float) -> float | None:
-    return None if value == -math.inf else value
-
-
-def _unlinked(link: Link) -> list[tuple[int, int, float]]:
-    """Return the times of a path, the first token first."""
-    found = []
-    while link is not None:
-        begin, end, sure, link = link
-        found.append((begin, end, sure))
-    return found[::-1]
-
-
-def _linked(times: Any) -> Link:
-    link: Link = None
-    for begin, end, sure in times:
-        link = (int(begin), int(end), float(sure), link)
-    return link

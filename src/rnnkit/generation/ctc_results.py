@@ -6,9 +6,10 @@ Legend: T frames, V tokens, blank included.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -73,6 +74,30 @@ class Decoded:
         lasts = [group[-1] for group in self.written.group(self.tokens)]
         spellings = self.written.spellings
         return sum(at < self.stable and (at + 1 < self.stable or spellings[self.tokens[at]][-1] == " ") for at in lasts)
+
+
+class DecoderCore(Protocol):
+    """The search of a decoder for one utterance: the most probable path, or the beam search.
+
+    Attributes:
+        kind: of its state, "greedy" or "beam".
+        frames: that were read.
+    """
+
+    kind: str
+    frames: int
+
+    def restart(self) -> None: ...
+
+    def push(self, frames: Any, /) -> None: ...
+
+    def partial(self, text: CtcText | None) -> Decoded: ...
+
+    def finished(self, text: CtcText | None) -> list[Decoded]: ...
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None: ...
 
 
 def joined(found: list[Decoded]) -> list[Decoded]:

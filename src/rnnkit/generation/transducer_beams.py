@@ -23,10 +23,12 @@ from ..errors import DataError
 from ..layers.quantized_dense import weight_like
 from ..ops.state import map_state, reorder
 from ..types import State
+from .ctc_results import Decoded, joined
 from .transducer_best_path import Joiner
 
 if TYPE_CHECKING:
     from .ctc_scoring import TextScorer, TextState
+    from .ctc_text import CtcText
 
 Tensor = torch.Tensor
 Link = Any  # the frame of a label, its probability, and the labels before: (…, link or None)
@@ -103,6 +105,8 @@ class TransducerBeam:
         kept: the hypotheses, the best first.
     """
 
+    kind = "beam"
+
     def __init__(
         self,
         model: Joiner,
@@ -128,8 +132,8 @@ class TransducerBeam:
         self.kept, self.frames = [Hypothesis(labels, 0.0, 0.0, None)], 0
 
     def push(self, encoded: Tensor) -> None:
-        """Read frames [T, F] of the encoder."""
-        for at_frame in self._model.from_encoder(encoded):
+        """Read frames [1, T, F] of the encoder."""
+        for at_frame in self._model.from_encoder(encoded[0]):
             self.kept = self._read_frame(at_frame)
             self.frames += 1
 
@@ -139,6 +143,35 @@ class TransducerBeam:
         first, *others = (one.labels.tokens for one in self.kept)
         count = min(map(len, (first, *others)))
         return next((at for at in range(count) if any(one[at] != first[at] for one in others)), count)
+
+    def partial(self, text: CtcText | None) -> Decoded:
+        """Return the best labels so far."""
+        return self._decoded(self.kept[0], self.kept[0].key, self.stable, text)
+
+    def finished(self, text: CtcText | None) -> list[Decoded]:
+        """Return the hypotheses at the end, the best first; of those that the word list lets end, if there are any."""
+        ended = []
+        for one in self.kept:
+            score: float | None = 0.0
+            if self.scorer is not None and one.labels.text is not None:
+                score = self.scorer.finish(one.labels.text)
+            if score is not None:
+                ended.append((one, one.log_p + score))
+        ended = ended or [(one, one.key) for one in self.kept]
+        found = [self._decoded(one, score, len(one.labels.tokens), text) for one, score in ended]
+        return sorted(found, key=lambda one: -one.score) if text is None else joined(found)
+
+    def _decoded(self, one: Hypothesis, score: float, stable: int, text: CtcText | None) -> Decoded:
+        times = one.times()
+        return Decoded(
+            list(one.labels.tokens),
+            [(frame, frame + 1) for frame, _ in times],
+            score,
+            [sure for _, sure in times],
+            one.log_p,
+            stable,
+            text,
+        )
 
     def _read_frame(self, at_frame: Tensor) -> list[Hypothesis]:
         model, width = self._model, self._width

@@ -67,6 +67,8 @@ class TransducerGreedy:
         frames: encoder frames that were read.
     """
 
+    kind = "greedy"
+
     def __init__(self, model: Joiner, rows: int, max_symbols: int) -> None:
         self._model, self._count, self._max_symbols = model, rows, max_symbols
         self._rows: list[_Row] = []
@@ -91,7 +93,11 @@ class TransducerGreedy:
             self._read_frame(at_frames[:, step], active)
             self.frames += 1
 
-    def decoded(self, text: CtcText | None) -> list[Decoded]:
+    def partial(self, text: CtcText | None) -> Decoded:
+        """Return what was found in the first row."""
+        return self.finished(text)[0]
+
+    def finished(self, text: CtcText | None) -> list[Decoded]:
         """Return what was found in each row; none of it will change."""
         return [
             Decoded(

@@ -14,11 +14,11 @@ from ..errors import DataError, ShapeError, check_number, check_whole
 from ..layers._checks import Lengths
 from ..layers.modes import mode
 from ..layers.quantized_dense import weight_like
-from .ctc_results import Decoded, joined
+from .ctc_results import Decoded, DecoderCore
 from .ctc_scoring import make_scorer
 from .ctc_text import CtcText, Tokens
 from .ngrams import NGramModel
-from .transducer_beams import Hypothesis, TransducerBeam
+from .transducer_beams import TransducerBeam
 from .transducer_best_path import TransducerGreedy
 
 Tensor = torch.Tensor
@@ -109,7 +109,7 @@ class TransducerDecoder:
             hot_weight=hot_weight,
             whole_sentences=whole_sentences,
         )
-        self._core: TransducerGreedy | TransducerBeam
+        self._core: DecoderCore
         if width is None:
             self._core = TransducerGreedy(model, 1, max_symbols)
             return
@@ -151,24 +151,20 @@ class TransducerDecoder:
         if encoded.dtype != dtype:
             raise ShapeError(f"encoded is {encoded.dtype}; expected {dtype}: encoded.to({dtype})")
         with torch.no_grad(), mode(self._model, training=False):
-            self._core.push(encoded[None] if isinstance(self._core, TransducerGreedy) else encoded)
+            self._core.push(encoded[None])
         return self.partial()
 
     def partial(self) -> Decoded:
         """Return the best labels so far, as `push` does."""
-        core = self._core
-        if isinstance(core, TransducerGreedy):
-            return core.decoded(self.text)[0]
-        return self._decoded(core.kept[0], core.kept[0].key, core.stable)
+        return self._core.partial(self.text)
 
     def flush(self) -> list[Decoded]:
         """End the sequence, and return what was found, the best first. The next frame begins another sequence.
 
         Labels that the word list does not let end are left out, unless there are no others.
         """
-        core = self._core
-        found = core.decoded(self.text) if isinstance(core, TransducerGreedy) else self._finished(core)
-        core.restart()
+        found = self._core.finished(self.text)
+        self._core.restart()
         return found
 
     def decode(self, encoded: Tensor) -> list[Decoded]:
@@ -177,34 +173,9 @@ class TransducerDecoder:
         self.push(encoded)
         return self.flush()
 
-    def _finished(self, core: TransducerBeam) -> list[Decoded]:
-        ended = []
-        for one in core.kept:
-            score: float | None = 0.0
-            if core.scorer is not None and one.labels.text is not None:
-                score = core.scorer.finish(one.labels.text)
-            if score is not None:
-                ended.append((one, one.log_p + score))
-        ended = ended or [(one, one.key) for one in core.kept]
-        found = [self._decoded(one, score, len(one.labels.tokens)) for one, score in ended]
-        return sorted(found, key=lambda one: -one.score) if self.text is None else joined(found)
-
-    def _decoded(self, one: Hypothesis, score: float, stable: int) -> Decoded:
-        times = one.times()
-        return Decoded(
-            list(one.labels.tokens),
-            [(frame, frame + 1) for frame, _ in times],
-            score,
-            [sure for _, sure in times],
-            one.log_p,
-            stable,
-            self.text,
-        )
-
     def state_dict(self) -> dict[str, Any]:
         """Return what the frames so far left, for another decoder of the same model and settings."""
-        kind = "greedy" if isinstance(self._core, TransducerGreedy) else "beam"
-        return {"kind": kind, **self._core.state_dict()}
+        return {"kind": self._core.kind, **self._core.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue from what `state_dict` returned.
@@ -212,10 +183,9 @@ class TransducerDecoder:
         Raises:
             DataError: it is not the state of such a decoder.
         """
-        kind = "greedy" if isinstance(self._core, TransducerGreedy) else "beam"
         try:
-            if state["kind"] != kind:
-                raise ValueError(f"of a {state['kind']} decoder, for a {kind} one")
+            if state["kind"] != self._core.kind:
+                raise ValueError(f"of a {state['kind']} decoder, for a {self._core.kind} one")
             self._core.load_state_dict(state)
         except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
             raise DataError(f"this is not the state of such a transducer's decoder ({error!r})") from error
@@ -253,7 +223,7 @@ def transducer_greedy(
         encoded, ends = model.encode(x, lengths)
         core = TransducerGreedy(model, len(encoded), max_symbols)
         core.push(encoded, ends)
-    return core.decoded(text)
+    return core.finished(text)
 
 
 def transducer_beam_search(
