@@ -3,13 +3,11 @@
 import csv
 import json
 import math
-import random
-from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
 from pages import faults_of
+from pair_files import NUMBERS, write_pairs
 from typer.testing import CliRunner
 
 import rnnkit
@@ -18,25 +16,13 @@ from rnnkit.cli.main import app
 from rnnkit.errors import ConfigError, DataError
 from rnnkit.recipes import DataRequest, find
 from rnnkit.recipes.finetuning import FineTune
-from rnnkit.recipes.pair_network import make_tokenizers
 from rnnkit.recipes.text_pairs import divide
 from rnnkit.runs.settings import override
-from rnnkit.tasks.text_pairs import PairTokenizers, TextPair
 
-NUMBERS = {"one": "一", "two": "二", "three": "三", "four": "四", "five": "五", "six": "六"}
 SMALL = [
     "model.hidden_size=16", "model.embedding_size=12", "model.dropout=0.1", "fit.batch_size=16", "fit.lr=0.03",
     "model.upper=false", "data.tokenizer=word", "search.width=2", "search.max_tokens=8", "device=cpu",
 ]  # fmt: skip
-
-
-def write_pairs(path, count=120, seed=0):
-    draw = random.Random(seed)
-    found = {" ".join(draw.choices(list(NUMBERS), k=draw.randint(1, 4))) for _ in range(4 * count)}
-    rows = [(text, "".join(NUMBERS[word] for word in text.split())) for text in sorted(found)[:count]]
-    with path.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([("source", "target"), *rows])
-    return rows
 
 
 def call(*arguments, code=0):
@@ -236,35 +222,6 @@ def interrupt_at(patch, stop):
     patch.setattr(module.Learner, "fit", stopped)
 
 
-def test_parallel_files_and_files_for_each_part(tmp_path):
-    rows = write_pairs(tmp_path / "pairs.csv", 50)
-    for name, part in (("train", rows[:40]), ("test", rows[40:])):
-        for side, suffix in enumerate(("en", "zh")):
-            (tmp_path / f"{name}.{suffix}").write_text("\n".join(row[side] for row in part) + "\n", "utf-8")
-    named = [f"data.path={tmp_path / 'train.en'}", f"data.target_path={tmp_path / 'train.zh'}",
-             f"data.test_path={tmp_path / 'test.en'}", f"data.test_target_path={tmp_path / 'test.zh'}"]  # fmt: skip
-    parts = divide(override(find("translate")(), [*named, "data.validation=0.2"]).data)
-    assert [(pair.source, *pair.targets) for pair in parts.pairs["test"]] == rows[40:]
-    assert len(parts.pairs["train"]) + len(parts.pairs["validation"]) == 40
-    with pytest.raises(DataError, match="one text a line"):
-        divide(override(find("translate")(), named[:1]).data)
-
-
-def test_tables_without_a_header_and_a_folder_of_data(tmp_path, monkeypatch):
-    (tmp_path / "set").mkdir()
-    (tmp_path / "set" / "pairs.txt").write_text('Say "hi".\t嗨。\tsome notes\nRun.\t跑。\tnotes\n', "utf-8")
-    chosen = ["data.path=set/pairs.txt", "data.format=tsv", "data.header=false", "data.source=0", "data.target=1"]
-    recipe = override(find("translate")(), [*chosen, "data.validation=0", "data.test=0"])
-    monkeypatch.delenv("RNNKIT_DATA", raising=False)
-    monkeypatch.chdir(tmp_path / "set")
-    with pytest.raises(DataError, match="let the variable RNNKIT_DATA name"):
-        divide(recipe.data)
-    monkeypatch.setenv("RNNKIT_DATA", str(tmp_path))
-    assert [pair.source for pair in divide(recipe.data).pairs["train"]] == ['Say "hi".', "Run."]
-    with pytest.raises(ConfigError, match="data.path is missing"):
-        divide(find("translate")().data)
-
-
 def test_long_pairs_are_left_out_and_told(tmp_path):
     rows = write_pairs(tmp_path / "pairs.csv", 40)
     recipe = override(find("translate")(), [*SMALL, f"data.path={tmp_path / 'pairs.csv'}", "data.longest=3"])
@@ -306,36 +263,6 @@ def test_the_other_forms_train(form, tmp_path):
     assert rnnkit.load(tmp_path / "run").form == form
 
 
-def test_a_vocabulary_that_is_too_small_is_told_by_its_setting(tmp_path):
-    rows = write_pairs(tmp_path / "pairs.csv", 30)
-    data = override(find("translate")(), ["data.tokenizer=bpe", "data.vocabulary=200"]).data
-    with pytest.raises(ConfigError, match=r"^--set data.vocabulary=200 arrived; expected at least 259"):
-        make_tokenizers(data, [TextPair(source, (target,)) for source, target in rows], copy=False)
-
-
-def test_each_side_may_have_a_tokenizer_of_its_own(tmp_path):
-    rows = write_pairs(tmp_path / "pairs.csv", 30)
-    data = override(find("translate")(), ["data.tokenizer=word", "data.target_tokenizer=char"]).data
-    pairs = [TextPair(source, (target,)) for source, target in rows]
-    made = make_tokenizers(data, pairs, copy=False)
-    assert (made.source.kind, made.target.kind) == ("word", "char")
-    again = PairTokenizers.from_dict(json.loads(json.dumps(made.to_dict())))
-    assert (again.source, again.target) == (made.source, made.target)
-    with pytest.raises(ConfigError, match="both sides share a vocabulary"):
-        make_tokenizers(data, pairs, copy=True)
-    with pytest.raises(ConfigError, match="data.target_tokenizer=char"):
-        make_tokenizers(replace(data, shared="yes"), pairs, copy=False)
-    same = make_tokenizers(replace(data, target_tokenizer=None, shared="yes"), pairs, copy=True)
-    assert same.source is same.target
-    assert PairTokenizers.from_dict(same.to_dict()).source is not None
-
-
-def test_the_recipes_of_public_sets_name_their_files():
-    assert find("translate-multi30k")().data.files()["test"][0] == "multi30k/test_2016_flickr.en.gz"
-    assert find("translate-tatoeba")().data.header is False
-    assert Path(find("summarize-scitldr")().data.path).name == "train.jsonl"
-
-
 def test_old_pairs_that_are_gone_are_not_measured(run, tmp_path):
     recipe = override(find("translate")(), [f"data.path={tmp_path / 'gone.csv'}", *SMALL])
     write_pairs(tmp_path / "new.csv", 20, seed=7)
@@ -362,33 +289,6 @@ def test_new_pairs_that_share_a_text_stay_together(run, tmp_path):
         csv.writer(file).writerows([("source", "target"), *rows[:6]])
     job = recipe.fine_tune_job(run, DataRequest(tmp_path / "new.csv"), FineTune())
     assert (len(job.new[1]), job.validation) == (6, None)  # all share a target, so none can be held out
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "more", "words"),
-    [
-        ("a.csv", "en,zh\none,一\n", [], "no column 'source'.*type --set data.source=NAME --set data.target=NAME, or "),
-        ("a.csv", "en,zh\none,一\n", [], "or --set data.header=false --set data.source=0 --set data.target=1 if the"),
-        ("a.jsonl", '{"en": "one"}', [], "no field 'source'.*type --set data.source=NAME --set data.target=NAME$"),
-        ("a.csv", "source,target\none,\n", [], "type --set data.empty=skip to leave it out"),
-        ("a.csv", "source,target\none,一,二\n", [], "type --set data.delimiter=, or --set data.quotes=false"),
-        ("a.csv", "source,target\none,一\n", ["data.encoding=ascii"], "type --set data.encoding= with another name"),
-        ("a.en", "one\ntwo\n", ["data.target_path=a.zh"], "type --set data.empty=skip to leave such lines out"),
-    ],
-)
-def test_what_is_wrong_with_pairs_is_told_in_settings(tmp_path, monkeypatch, name, content, more, words):
-    monkeypatch.chdir(tmp_path)
-    Path(name).write_text(content, "utf-8")
-    Path("a.zh").write_text("\n二\n", "utf-8")
-    with pytest.raises(DataError, match=words):
-        divide(override(find("translate")(), [f"data.path={name}", *more]).data)
-
-
-def test_settings_of_tables_are_used(tmp_path):
-    (tmp_path / "a.csv").write_text('source|target\n"one|一\n|二\nthree|三\n', "utf-8")
-    data = override(find("translate")().data, [f"path={tmp_path / 'a.csv'}", "delimiter=|", "quotes=false"])
-    data = override(data, ["empty=skip", "validation=0", "test=0"])
-    assert [pair.source for pair in divide(data).pairs["train"]] == ['"one', "three"]
 
 
 def test_texts_of_one_side_are_no_pairs_to_judge_by(run, tmp_path):
