@@ -126,7 +126,7 @@ def find_files(path: Paths, format: str | None) -> tuple[tuple[Path, ...], str, 
     """
     single = isinstance(path, str | os.PathLike)
     given: list[Path] = [Path(path)] if single else [Path(one) for one in path]  # type: ignore[arg-type,union-attr]
-    for one in [path] if single else path:  # type: ignore[list-item,union-attr]
+    for one in [path] if single else path:  # type: ignore[union-attr]
         check_path(one)
     files = tuple(file for one in given for file in _files(one, format))
     if not files:

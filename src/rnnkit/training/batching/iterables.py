@@ -156,7 +156,8 @@ def stream(data: Any, order: Callable[[int], Order], *, batch_size: int, passes:
         raise DataError(problem, remedy=_calls(data) if makes_batches else None)
     if passes > 1:
         check_rereadable(data, f"{passes} epochs were asked for", "pass epochs=1")
-    return data
+    batches: Iterable[Any] = data
+    return batches
 
 
 def _calls(data: Any) -> str | list[str]:
