@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import types
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 HELP = "Train, fine-tune, understand and deploy recurrent neural networks."
 # The first sentences of the verbs' help, as `main` has them; `tests/cli/test_help.py` compares both lists.
@@ -37,8 +34,6 @@ VERBS = {
     "recipes": "See the recipes, their settings, and take one to change.",
     "shards": "Data of any size as compressed Parquet files: make them, look at them, check them.",
 }
-# What typer's help imports and does not use here: Markdown in help texts, and coloured tracebacks.
-_UNUSED = {"rich.markdown": "Markdown", "rich.traceback": "Traceback"}
 
 
 def main() -> None:
@@ -67,22 +62,4 @@ def list_verbs() -> None:
 
     for name, line in VERBS.items():
         app.command(name, help=line)(lambda: None)
-    with without_unused():
-        app()
-
-
-@contextmanager
-def without_unused() -> Iterator[None]:
-    """Have typer's help imported without the parts of rich that it does not use here."""
-    missing = {name: of for name, of in _UNUSED.items() if name not in sys.modules}
-    for name, of in missing.items():
-        module = sys.modules[name] = types.ModuleType(name)
-        setattr(module, of, type(of, (), {}))
-    try:
-        import typer.rich_utils  # noqa: F401
-    except (ImportError, TypeError):  # another typer, which takes more of them: it gets the real ones later
-        sys.modules.pop("typer.rich_utils", None)
-    finally:
-        for name in missing:
-            del sys.modules[name]
-    yield
+    app()
