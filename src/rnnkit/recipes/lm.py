@@ -302,8 +302,8 @@ def lm() -> Lm:
 
 def tinyshakespeare() -> Lm:
     """Learn Shakespeare's plays by characters: LSTM(512), two layers, 11 epochs, with dynamic evaluation."""
-    model = Model(hidden_size=512, hidden_dropout=0.3, output_dropout=0.3)
-    fit = Fit(epochs=11, window=64, dynamic_evaluation=True)
+    model = Model(hidden_size=512, hidden_dropout=0.4, output_dropout=0.4)
+    fit = Fit(epochs=11, window=32, dynamic_evaluation=True)
     return replace(lm(), model=model, fit=fit, data=TextSource(corpus="tinyshakespeare"), prompt="ROMEO:")
 
 
