@@ -189,20 +189,23 @@ def main() -> None:
         override(find(asked.recipe)(), [*settings, f"model.context={context}"])
     key = {"recipe": asked.recipe, "settings": settings, "asked": asked.epochs, "equal_time": asked.equal_time}
     kept = _kept_rows(asked.rows, key)
+
+    def measured(context: str, seed: int, equal: Row | None) -> Row:
+        epochs = asked.epochs
+        if equal is not None:
+            pilot = in_process(asked.recipe, context, seed, settings, 1)
+            epochs = max(1, round(equal["seconds"] / pilot["seconds"]))
+        row = in_process(asked.recipe, context, seed, settings, epochs)
+        if asked.rows:
+            with asked.rows.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"key": key, "row": row}) + "\n")
+        return row
+
     rows: list[Row] = []
     for seed in range(asked.seeds if asked.epochs != 0 else 1):
         first: Row | None = None
         for context in contexts:
-            row = kept.get((context, seed))
-            if row is None:
-                epochs = asked.epochs
-                if asked.equal_time and first is not None:
-                    pilot = in_process(asked.recipe, context, seed, settings, 1)
-                    epochs = max(1, round(first["seconds"] / pilot["seconds"]))
-                row = in_process(asked.recipe, context, seed, settings, epochs)
-                if asked.rows:
-                    with asked.rows.open("a", encoding="utf-8") as file:
-                        file.write(json.dumps({"key": key, "row": row}) + "\n")
+            row = kept.get((context, seed)) or measured(context, seed, first if asked.equal_time else None)
             rows.append(row)
             first = first or row
             print(json.dumps(row), flush=True)

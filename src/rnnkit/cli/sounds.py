@@ -161,20 +161,20 @@ def _transcribe(transcriber: Transcriber, path: Path, detector: VoiceDetector | 
             except KeyboardInterrupt:
                 interrupted = True
         whole = joined(parts, at)
-        for problem in _troubles(blocks):
-            warnings.warn(DataWarning(problem, Place(_name_of(path))), stacklevel=2)
+        for problem, advice in _troubles(blocks):
+            warnings.warn(DataWarning(problem, Place(_name_of(path)), advice), stacklevel=2)
         return whole, interrupted
 
 
-def _troubles(blocks: AudioBlocks) -> list[str]:
-    """Return what is wrong with a sound file that was read to its end, and what to do, each a part of a sentence."""
+def _troubles(blocks: AudioBlocks) -> list[tuple[str, str]]:
+    """Return what is wrong with a sound file that was read to its end, and what to do."""
     from ..data.sentences import MISNAMED
 
-    found = [f"{MISNAMED[0]}: {blocks.info.format}; rename it"] if blocks.info.misnamed else []
+    found = [(f"{MISNAMED[0]}: {blocks.info.format}", "rename it")] if blocks.info.misnamed else []
     for (does, _), detail in blocks.levels.faults():
         loudest = blocks.levels.loudest
         level = f"its loudest sample is {20 * math.log10(loudest):.0f} dB (1 is 0 dB)" if loudest else "all of it is 0"
-        found.append(f"{does}: {detail or level}; look at the microphone and its level")
+        found.append((f"{does}: {detail or level}", "look at the microphone and its level"))
     return found
 
 

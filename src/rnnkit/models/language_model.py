@@ -112,11 +112,10 @@ class LanguageModel(SequenceTagger):
         if cutoffs:
             self.head = AdaptiveSoftmax(sizes[-1], vocabulary, cutoffs)
             self.default_loss = AdaptiveLoss(self.head)
-        if tied:
-            torch.nn.init.normal_(embedding.weight, std=_TIED_SPREAD)
-        if not cutoffs:
+        else:
             torch.nn.init.zeros_(self.head.bias)
         if tied:
+            torch.nn.init.normal_(embedding.weight, std=_TIED_SPREAD)
             self.head.weight = embedding.weight
 
     @property

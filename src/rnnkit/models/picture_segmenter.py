@@ -184,11 +184,6 @@ class PictureSegmenter(NotScriptable):
         found: Tensor = y.permute(0, 3, 1, 2)
         return found
 
-    def coarsest(self, x: Tensor) -> Tensor:
-        """Map pictures [B, I, H, W] to the coarsest map [B, F, H', W'], in front of the context."""
-        check_pixels(x, self.input_size, self)
-        return self._downwards(x, None)[0][-1]
-
     def _downwards(
         self, x: Tensor, sizes: tuple[Tensor, Tensor] | None
     ) -> tuple[list[Tensor], list[tuple[Tensor | None, Tensor | None]]]:

@@ -22,7 +22,6 @@ def looked_into(segmenter: Segmenter, items: PixelItems) -> InspectionData:
     """
     import torch
 
-    model = segmenter.model
     reading = segmenter.reading
     images = [reading.prepared(items.image(index, reading.mode)) for index in range(len(items))]
     height, width = (min(_LARGEST, *(image.shape[axis] for image in images)) for axis in (1, 2))
@@ -30,4 +29,4 @@ def looked_into(segmenter: Segmenter, items: PixelItems) -> InspectionData:
     for image in images:
         top, left = (image.shape[1] - height) // 2, (image.shape[2] - width) // 2
         parts.append(image[:, top : top + height, left : left + width])
-    return InspectionData(model, torch.stack(parts).to(next(model.parameters()).device), None, None)
+    return InspectionData(segmenter.model, torch.stack(parts), None, None)

@@ -125,9 +125,10 @@ def find_files(path: Paths, format: str | None) -> tuple[tuple[Path, ...], str, 
         DataError: there is no file, or they have several formats.
     """
     single = isinstance(path, str | os.PathLike)
-    given: list[Path] = [Path(path)] if single else [Path(one) for one in path]  # type: ignore[arg-type,union-attr]
-    for one in [path] if single else path:  # type: ignore[union-attr]
+    named: list[Any] = [path] if single else list(path)  # type: ignore[arg-type]
+    for one in named:
         check_path(one)
+    given = [Path(one) for one in named]
     files = tuple(file for one in given for file in _files(one, format))
     if not files:
         raise DataError("no path arrived; expected at least one")
