@@ -37,7 +37,7 @@ class LanguageModel(SequenceTagger):
         x_t = drop_i(E_{w_t}),  h^l = recurrence_l(drop_h(h^{l−1})),  logits_t = E drop_o(h^L_t) + b
 
     drop_i, drop_h and drop_o use one mask for all steps of a call (:class:`rnnkit.VariationalDropout`); embedding
-    dropout drops whole tokens of E, and weight dropout drops recurrent weights. E starts uniform in ±0.1 and b at 0.
+    dropout drops whole tokens of E, and weight dropout drops recurrent weights. b starts at 0.
 
     Legend: B batch, T time, V vocabulary, E features of the embedding, H hidden, L layers.
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..errors import ConfigError, check_choice
+from .wide_softmax import LEAST, wide_cross_entropy
 
 LossFunction = Callable[[Tensor, Tensor], Tensor]
 
@@ -47,7 +48,9 @@ class Loss:
             ConfigError: weights for a loss that is a callable of the user's.
         """
         if weights is None:
-            return self.function(output, targets)
+            labels = self.function is F.cross_entropy and self.targets == "labels"
+            wide = labels and output.is_cpu and output.dim() == 2 and output.numel() >= LEAST
+            return wide_cross_entropy(output, targets) if wide else self.function(output, targets)
         if not self.has_weights:
             raise ConfigError(
                 f"weights arrived, but the loss {self.name!r} returns a mean over all targets; pass a loss by name, "

@@ -42,6 +42,16 @@ def test_coco(folder):
     assert "Annotations belonging to no picture of the file, which are left out: 1 in " in pictures.findings[0]
 
 
+def test_pictures_that_coco_does_not_list_are_told(folder):
+    for name in ("a.png", "b.png", "more/c.png"):
+        picture(folder / f"images/{name}")
+    coco(folder, [thing([1, 2, 3, 4])])
+    pictures = read_pictures(folder)
+    assert len(pictures) == 1
+    said = "2 of 3 pictures are not listed in annotations.json, and are left out: b.png, c.png."
+    assert pictures.findings == (said,)
+
+
 def test_categories_of_coco_without_names_are_told(folder):
     picture(folder / "a.png")
     coco(folder, [thing([1, 2, 3, 4], category=99), thing([5, 2, 3, 4], category=98)])

@@ -70,10 +70,23 @@ def test_black_and_white_and_coloured_masks(folder):
     assert pictures.sample(0).class_map.unique().tolist() == [0, 1]
     mask(folder / "labels/a.png", square(0, 0, 10, 10, 2))
     assert read_pictures(folder).classes == ("2",)  # it may be one of several classes
+
+
+def test_each_colour_of_masks_is_a_class_blue_and_white_too(folder):
+    for name in "ab":
+        picture(folder / f"images/{name}.png")
     colour = np.zeros((30, 40, 3), np.uint8)
-    colour[:5, :5], colour[10:, 10:] = (128, 0, 0), (0, 128, 0)
+    colour[:5, :5], colour[10:, 10:], colour[:5, 10:] = (128, 0, 0), (0, 0, 255), 255
     mask(folder / "labels/a.png", colour)
-    assert read_pictures(folder).classes == ("32768", "#800000")
+    mask(folder / "labels/b.png", square(0, 0, 10, 10, 255))  # black and white alone
+    pictures = read_pictures(folder)
+    assert pictures.classes == ("#ffffff", "#0000ff", "#800000")
+    assert pictures.sample(0).class_map[[0, 0, 20, 7], [0, 20, 20, 0]].tolist() == [3, 1, 2, 0]
+    assert pictures.sample(1).class_map[[0, 20], [0, 20]].tolist() == [1, 0]
+    [told] = [one for one in pictures.findings if "colours" in one]
+    assert "each colour but black is taken for a class: #ffffff, #0000ff, #800000; type classes=" in told
+    named = read_pictures(folder, classes=["road", "water", "house"])
+    assert (named.classes, [one for one in named.findings if "colours" in one]) == (("road", "water", "house"), [])
 
 
 def test_masks_of_other_sizes(folder):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 from ...errors import DataError, Place
 from ...spelling import composed
-from ..sentences import listed
+from ..sentences import listed, sentence
 from .outlines import Outline, polygons_of, read_runs
 from .picture_entries import Drawn, Entry, Found
 from .picture_names import entry_id, named_part, part_of
@@ -97,6 +98,11 @@ def read_coco(files: Sequence[Path], root: Path, pictures: Sequence[Path]) -> Fo
         raise DataError("holds no annotations of boxes or outlines", Place(str(files[0])))
     where = listed([file.name for file in files])
     findings = [f"Annotations {what}: {count:,} in {where}." for what, count in told.items() if count]
+    known = set(map(os.path.abspath, entries))
+    unlisted = [path.name for path in pictures if os.path.abspath(path) not in known]
+    if unlisted:
+        phrase = (f"is not listed in {where}, and is left out", f"are not listed in {where}, and are left out")
+        findings.append(sentence(phrase, unlisted, len(pictures), "pictures"))
     if unnamed:
         findings.append(f"Categories without a name, which are called by their numbers: {listed(list(unnamed))}.")
     return Found("coco", list(entries.values()), tuple(classes), findings)

@@ -14,7 +14,7 @@ from ...errors import DataError, DataFinding, Place, Remedy
 from ..sentences import listed, sentence
 from .outlines import ClassFile, MaskFile
 from .picture_entries import Drawn, Entry, Found
-from .picture_files import read_values
+from .picture_files import COLOUR, read_values
 from .picture_names import entry_id, part_of
 
 if TYPE_CHECKING:
@@ -75,7 +75,8 @@ def read_masks(root: Path, files: Sequence[Path], values: MaskValues, classes: S
     """Read pictures with masks beside them.
 
     Several masks of a picture are a thing each: all pixels that are not 0. In one mask, the pixels have the numbers of
-    things ("instances"), or of classes ("classes"), and 0 where nothing is; 255 among classes is not judged.
+    things ("instances"), or of classes ("classes"), and 0 where nothing is; 255 among classes is not judged. Where
+    masks are in colours, each colour but black is a thing or a class, white too.
 
     Args:
         root: the folder.
@@ -118,8 +119,12 @@ def read_masks(root: Path, files: Sequence[Path], values: MaskValues, classes: S
     }
     of_classes = [mask for mask, kind in kinds.items() if kind == "classes"]
     there = sorted(set().union(*(numbers[mask] for mask in of_classes)) - {0})
-    judged = [number for number in there if number != _NOT_JUDGED or len(there) == 1]
+    coloured = any(number >= COLOUR for number in there)
+    judged = [number for number in there if number != _NOT_JUDGED or coloured or len(there) == 1]
     names = _class_names(judged, classes, root)
+    if coloured and classes is None:
+        problem = f"The masks are in colours, and each colour but black is taken for a class: {listed(names)}"
+        told.append(DataFinding.of(problem, Remedy("classes", purpose="to name them, in this order")))
     for mask, picture in alone.items():
         drawn = _drawn(entries[picture])
         if kinds[mask] == "classes":
@@ -207,12 +212,24 @@ def _class_names(numbers: Sequence[int], classes: Sequence[str] | None, root: Pa
     if classes is None:
         if len(numbers) == 1 and numbers[0] in (1, _NOT_JUDGED):
             return [FOREGROUND]
-        return [str(number) if number < 1 << 16 else f"#{number:06x}" for number in numbers]
+        return _numbers_as_names(numbers)
     if len(classes) < len(numbers):
         raise DataError(
-            f"the masks hold {len(numbers)} classes ({listed([str(one) for one in numbers])}), and classes="
+            f"the masks hold {len(numbers)} classes ({listed(_numbers_as_names(numbers))}), and classes="
             f"{list(classes)} names {len(classes)}; expected a name for each number but 0, in rising order",
             Place(str(root)),
             Remedy("classes"),
         )
     return list(classes)
+
+
+def _numbers_as_names(numbers: Sequence[int]) -> list[str]:
+    """Return the numbers as they are, or where some are colours all as colours.
+
+    Example:
+        >>> _numbers_as_names([1, 2]), _numbers_as_names([255, COLOUR + 255])
+        (['1', '2'], ['#ffffff', '#0000ff'])
+    """
+    if not any(number >= COLOUR for number in numbers):
+        return [str(number) for number in numbers]
+    return [f"#{number - COLOUR if number >= COLOUR else 0x010101 * number:06x}" for number in numbers]

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 Mode = Literal["L", "RGB", "RGBA"]
 MODES: tuple[Mode, ...] = ("L", "RGB", "RGBA")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm", ".jfif")
+COLOUR = 1 << 24  # from here on the numbers of a mask's pixels are colours
 _ORIENTATION = 0x0112  # the number of the EXIF tag
 _FORMATS = {
     ".png": {"PNG"},
@@ -191,10 +192,10 @@ def read_pixels(
 
 
 def read_values(path: str | os.PathLike[str]) -> npt.NDArray[np.int64]:
-    """Read the numbers that the pixels of a mask have: of a palette the indices, of colours one number a colour.
+    """Read the numbers that the pixels of a mask have: of a palette the indices, of grays their values.
 
     Returns:
-        int64 [H, W].
+        int64 [H, W]; of a pixel that is not gray `COLOUR` + 65536 R + 256 G + B.
 
     Raises:
         DataError: as `read_picture`, or the pixels are no whole numbers.
@@ -209,10 +210,9 @@ def read_values(path: str | os.PathLike[str]) -> npt.NDArray[np.int64]:
         values = array[..., :3].astype(np.int64)
         if array.shape[2] == 4 and not values.any():  # drawn into the opacity alone
             return array[..., 3].astype(np.int64)
-        if (values[..., 0] == values[..., 1]).all() and (values[..., 1] == values[..., 2]).all():
-            return np.ascontiguousarray(values[..., 0])
-        packed: npt.NDArray[np.int64] = (values[..., 0] << 16) | (values[..., 1] << 8) | values[..., 2]
-        return packed
+        red, green, blue = (np.ascontiguousarray(values[..., channel]) for channel in range(3))
+        packed: npt.NDArray[np.int64] = COLOUR | red << 16 | green << 8 | blue
+        return np.where((red == green) & (green == blue), red, packed)
     if array.dtype.kind == "f" and not (np.isfinite(array).all() and (array == np.rint(array)).all()):
         raise DataError("holds fractions; expected the whole numbers of a mask", Place(str(path)))
     return array.astype(np.int64)
