@@ -136,12 +136,20 @@ def _into_folder(predictor: Predictor, out: Path) -> Predictor:
         try:
             return predictor(data)
         except OSError as error:
-            if isinstance(error, RnnkitError):
+            if isinstance(error, RnnkitError) or not _belongs_to(out, error.filename):
                 raise
             why = error.strerror or error
             raise ConfigError(f"--out {out} cannot be written ({why}); name another folder") from error
 
     return answer
+
+
+def _belongs_to(folder: Path, file: str | None) -> bool:
+    """Return whether an error that names this file may be of writing into the folder; one that names none may be."""
+    if file is None:
+        return True
+    path = Path(file)
+    return path == folder or folder in path.parents or path in folder.parents
 
 
 def _answer_each(

@@ -48,8 +48,10 @@ class Loss:
             ConfigError: weights for a loss that is a callable of the user's.
         """
         if weights is None:
-            labels = self.function is F.cross_entropy and self.targets == "labels"
-            wide = labels and output.is_cpu and output.dim() == 2 and output.numel() >= LEAST
+            labels = self.function is F.cross_entropy and self.targets == "labels" and output.dim() == 2
+            wide = (
+                labels and output.is_cpu and output.numel() >= LEAST and output.dtype in (torch.float32, torch.float64)
+            )
             return wide_cross_entropy(output, targets) if wide else self.function(output, targets)
         if not self.has_weights:
             raise ConfigError(
