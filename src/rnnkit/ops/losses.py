@@ -5,14 +5,14 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from ..errors import ConfigError, check_choice
-from .wide_softmax import LEAST, wide_cross_entropy
+from .wide_softmax import is_wide, wide_cross_entropy
 
 LossFunction = Callable[[Tensor, Tensor], Tensor]
 
@@ -48,18 +48,15 @@ class Loss:
             ConfigError: weights for a loss that is a callable of the user's.
         """
         if weights is None:
-            labels = self.function is F.cross_entropy and self.targets == "labels" and output.dim() == 2
-            wide = (
-                labels and output.is_cpu and output.numel() >= LEAST and output.dtype in (torch.float32, torch.float64)
-            )
-            return wide_cross_entropy(output, targets) if wide else self.function(output, targets)
+            labels = self.function is F.cross_entropy and self.targets == "labels"
+            function = wide_cross_entropy if labels and is_wide(output) else self.function
+            return function(output, targets)
         if not self.has_weights:
             raise ConfigError(
                 f"weights arrived, but the loss {self.name!r} returns a mean over all targets; pass a loss by name, "
                 f"one of {', '.join(map(repr, LOSSES))}"
             )
-        function: Any = self.function
-        each = function(output, targets, reduction="none")
+        each = cast(Any, self.function)(output, targets, reduction="none")
         found: Tensor = each.flatten(1).mean(1) if each.dim() > 1 else each
         return (found * weights).mean()
 

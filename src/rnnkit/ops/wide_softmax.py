@@ -16,6 +16,12 @@ LEAST = 1 << 22  # logits from which on the memory counts
 _AT_ONCE = 1 << 18  # logits whose exponentials are held at once; they stay in the cache
 
 
+def is_wide(logits: Tensor) -> bool:
+    """Return whether logits are so many that their memory counts, and of a kind that is computed here."""
+    plain = logits.is_cpu and logits.dtype in (torch.float32, torch.float64)
+    return plain and logits.dim() == 2 and logits.numel() >= LEAST
+
+
 def wide_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     """Return L = (1/N) Σ_n (log Σ_c exp z_nc − z_{n, y_n}). Its gradient has no gradient.
 
