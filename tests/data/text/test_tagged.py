@@ -121,6 +121,64 @@ def test_json_lines(tmp_path, record):
     assert (text.text, text.intent, text.slots) == ("rain in New York", "w", (Slot("city", 8, 16),))
 
 
+@pytest.mark.parametrize(
+    ("text", "slots", "places"),
+    [
+        ("a team drinks tea", {"drink": "tea"}, [("drink", 14, 17)]),  # not within another word
+        ("from Rome to Rome", {"from": "Rome", "to": "Rome"}, [("from", 5, 9), ("to", 13, 17)]),
+        ("from Rome to Rome", {"to": "Rome", "from": "Rome"}, [("to", 5, 9), ("from", 13, 17)]),
+        ("from York to New York", {"a": "York", "b": "New York"}, [("a", 5, 9), ("b", 13, 21)]),
+        ("from New York to York", {"a": "York", "b": "New York"}, [("b", 5, 13), ("a", 17, 21)]),
+        ("play Jay's song by Jay", {"of": ["Jay", " Jay "]}, [("of", 5, 8), ("of", 19, 22)]),
+        ("从北京到北京", {"从": "北京", "到": "北京"}, [("从", 1, 3), ("到", 4, 6)]),
+        ("从京到北京", {"甲": "京", "乙": "北京"}, [("甲", 1, 2), ("乙", 3, 5)]),
+        ("播放U2000和U2", {"歌手": "U2"}, [("歌手", 8, 10)]),
+        ("ไปเลยไป", {"a": "ไป", "b": "ไป"}, [("a", 0, 2), ("b", 5, 7)]),
+    ],
+)
+def test_values_are_found_as_words(tmp_path, text, slots, places):
+    record = {"text": text, "slots": slots, "intent": "x"}
+    found = read_tagged_texts(write(tmp_path, "a.jsonl", record))
+    assert found.texts[0].slots == tuple(Slot(*place) for place in places)
+    assert found.notes == []
+
+
+def test_values_within_words_take_the_first_free_place(tmp_path):
+    record = {"text": "teatime teams", "slots": {"a": "tea", "b": "tea"}, "intent": "x"}
+    found = read_tagged_texts(write(tmp_path, "a.jsonl", record))
+    assert found.texts[0].slots == (Slot("a", 0, 3), Slot("b", 8, 11))
+    assert found.notes == ["2 slots begin or end within a word; each has the whole word."]
+    record = {"text": "from Rome", "slots": {"from": "Rome", "to": "Rome"}, "intent": "x"}
+    with pytest.raises(DataError, match="the slots 'from' and 'to' overlap at 'Rome'"):
+        read_tagged_texts(write(tmp_path, "a.jsonl", record))
+
+
+@pytest.mark.parametrize(
+    ("text", "slots", "first", "example"),
+    [
+        ("from Rome to Rome please", {"city": "Rome"}, 5, {"slot": "city", "start": 13, "end": 17}),
+        ("从北京到北京", {"城市": "北京"}, 1, {"slot": "城市", "start": 4, "end": 6}),
+    ],
+)
+@pytest.mark.parametrize("suffix", ["jsonl", "json"])
+def test_values_that_stand_more_often_are_reported(tmp_path, text, slots, first, example, suffix):
+    records = [{"text": text, "slots": slots, "intent": "x"}, {"text": "stop", "intent": "x"}]
+    lines = "\n".join(map(json.dumps, records)) if suffix == "jsonl" else records
+    file = write(tmp_path, f"a.{suffix}", lines)
+    found = read_tagged_texts(file)
+    (value,) = slots.values()
+    assert found.texts[0].slots == (Slot(example["slot"], first, first + len(value)),)
+    assert found.notes == [
+        f"In 1 of 2 texts a value stands more often than slots name it, such as {value!r} in {text!r} "
+        f"({found.texts[0].place}); the first place was taken. Where another is meant, give positions, such as "
+        f"{json.dumps(example, ensure_ascii=False)}, or tokens and their BIO tags."
+    ]
+    record = {"text": text, "slots": [example], "intent": "x"}  # what the note says to type
+    found = read_tagged_texts(write(tmp_path, "b.jsonl", record))
+    assert found.texts[0].slots == (Slot(*example.values()),)
+    assert found.notes == []
+
+
 def test_chinese_json_lines(tmp_path):
     records = [
         {"text": "播放周杰伦", "intent": "play", "slots": ["O", "O", "B-singer", "I-singer", "I-singer"]},

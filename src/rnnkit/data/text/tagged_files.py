@@ -15,7 +15,7 @@ from ..reading import check_encoding
 from .decoding import decode_file, lines_of
 from .files import suffix_of
 from .records import json_problem
-from .tagged import Slot, TaggedText, check_slots, check_tags, join_words, slots_of
+from .tagged import Slot, TaggedText, check_slots, check_tags, cut_words, join_words, slots_of
 
 FORMATS = {
     "json": "snips", "jsonl": "jsonl", "ndjson": "jsonl", "conll": "columns", "tsv": "columns", "txt": "columns",
@@ -63,6 +63,9 @@ def read_tagged_texts(
                  ``# intent: PlayMusic`` before each
     ===========  ==================================================================================================
 
+    A value such as "Oslo" has the first place in the text that no other slot has and that begins and ends with a word,
+    the longest value first; where there is none, the first free place within words.
+
     Args:
         path: a file, or several.
         format: one of the above; None: as the suffix says (.json, .jsonl, .conll, .tsv, .txt).
@@ -92,12 +95,13 @@ def read_tagged_texts(
     files = [path] if isinstance(path, str | os.PathLike) else list(path)
     found: list[TaggedText] = []
     notes: list[str] = []
+    unclear: list[TaggedText] = []
     for file in map(Path, files):
         kind = _format(file) if format is None else format
         if kind == "snips":
-            texts = _snips(file, encoding, notes, tagged)
+            texts = _snips(file, encoding, notes, unclear, tagged)
         elif kind == "jsonl":
-            texts = _json_lines(file, encoding, (text, slots, intent), tagged)
+            texts = _json_lines(file, encoding, (text, slots, intent), unclear, tagged)
         else:
             texts = _columns(file, encoding, notes, tagged)
         before = len(found)
@@ -107,6 +111,14 @@ def read_tagged_texts(
     inexact = sum(one.inexact for one in found)
     if inexact:
         notes.append(f"{inexact:,} slots begin or end within a word; each has the whole word.")
+    if unclear:
+        one, (name, start, end) = unclear[0], unclear[0].slots[0]
+        position = json.dumps({"slot": name, "start": start, "end": end}, ensure_ascii=False)
+        notes.append(
+            f"In {len(unclear):,} of {len(found):,} texts a value stands more often than slots name it, such as "
+            f"{one.text[start:end]!r} in {one.text[:60]!r} ({one.place}); the first place was taken. Where another is "
+            f"meant, give positions, such as {position}, or tokens and their BIO tags."
+        )
     return TaggedTexts(found, notes)
 
 
@@ -156,7 +168,9 @@ def _format(file: Path) -> str:
     return found
 
 
-def _snips(file: Path, encoding: str | None, notes: list[str], tagged: bool) -> Iterator[TaggedText]:
+def _snips(
+    file: Path, encoding: str | None, notes: list[str], unclear: list[TaggedText], tagged: bool
+) -> Iterator[TaggedText]:
     place = Place(str(file))
     try:
         text = "".join(decode_file(file, encoding))
@@ -174,7 +188,7 @@ def _snips(file: Path, encoding: str | None, notes: list[str], tagged: bool) -> 
         raise DataError(f"is not JSON ({error})", place, remedy) from None
     if isinstance(whole, list):  # an array of the records that JSON lines have
         for number, record in enumerate(whole, 1):
-            yield _record(record, (None, None, None), place.at(row=number), tagged)
+            yield _record(record, (None, None, None), place.at(row=number), unclear, tagged)
         return
     if not isinstance(whole, dict):
         raise DataError("holds no object; expected SNIPS's form, an intent and its sentences", place)
@@ -200,7 +214,9 @@ def _of_pieces(pieces: list[Any], intent: str, place: Place) -> TaggedText:
     return _made(text, intent, slots, place)
 
 
-def _json_lines(file: Path, encoding: str | None, fields: tuple[str | None, ...], tagged: bool) -> Iterator[TaggedText]:
+def _json_lines(
+    file: Path, encoding: str | None, fields: tuple[str | None, ...], unclear: list[TaggedText], tagged: bool
+) -> Iterator[TaggedText]:
     for line, number in lines_of(decode_file(file, encoding), file):
         if not line.strip():
             continue
@@ -213,10 +229,12 @@ def _json_lines(file: Path, encoding: str | None, fields: tuple[str | None, ...]
             columns = Remedy("format", "columns", "if it has a word and a tag a line")
             remedy = columns if number == 1 else "correct the line, or take it out of the file"
             raise DataError(f"the line is not JSON ({json_problem(error)})", place, remedy) from None
-        yield _record(record, fields, place, tagged)
+        yield _record(record, fields, place, unclear, tagged)
 
 
-def _record(record: Any, fields: tuple[str | None, ...], place: Place, tagged: bool) -> TaggedText:
+def _record(
+    record: Any, fields: tuple[str | None, ...], place: Place, unclear: list[TaggedText], tagged: bool
+) -> TaggedText:
     if not isinstance(record, dict):
         raise DataError("is no JSON object; expected a text, an intent and slots", place)
     text = _field(record, fields[0], "text", _TEXT, place)
@@ -237,7 +255,7 @@ def _record(record: Any, fields: tuple[str | None, ...], place: Place, tagged: b
         without_spaces = [one for one in text if not one.isspace()]
         return _of_words(without_spaces if len(words) != count == len(without_spaces) else words, given, intent, place)
     if isinstance(given, Mapping):
-        return _made(text, intent, list(_found_in(text, given, place)), place)
+        return _made(text, intent, _found_in(text, given, place, unclear), place)
     return _made(text, intent, [_slot(one, place) for one in given or ()], place)
 
 
@@ -283,13 +301,39 @@ def _slot(given: Any, place: Place) -> Slot:
     return Slot(str(name), given["start"], given["end"])
 
 
-def _found_in(text: str, values: Mapping[str, Any], place: Place) -> Iterator[Slot]:
-    for name, value in values.items():
-        for one in value if isinstance(value, list) else [value]:
-            begin = text.find(one) if isinstance(one, str) and one else -1
-            if begin < 0:
+def _found_in(text: str, given: Mapping[str, Any], place: Place, unclear: list[TaggedText]) -> list[Slot]:
+    """Return where the values of slots lie; where one stands as a word once more, `unclear` gets the text with that."""
+    values: list[tuple[str, str]] = []
+    for name, several in given.items():
+        for one in several if isinstance(several, list) else [several]:
+            value = one.strip() if isinstance(one, str) else ""
+            if not value or value not in text:
                 raise DataError(f"the value {one!r} of the slot {name!r} is not in the text {text[:60]!r}", place)
-            yield Slot(name, begin, begin + len(one))
+            values.append((name, value))
+    begins, ends = ({word[side] for word in cut_words(text)} for side in (0, 1))
+    found: list[Slot] = []
+
+    def best(value: str) -> tuple[bool, bool, int]:
+        """Return of the best place that is left: whether a slot has it, whether it cuts a word, and its begin."""
+        places = ((at, at + len(value)) for at in range(len(text)) if text.startswith(value, at))
+        return min(
+            (
+                any(begin < slot.end and slot.start < end for slot in found),
+                begin not in begins or end not in ends,
+                begin,
+            )
+            for begin, end in places
+        )
+
+    for name, value in sorted(values, key=lambda one: -len(one[1])):
+        begin = best(value)[2]  # if all are taken, the slots overlap, which is refused later
+        found.append(Slot(name, begin, begin + len(value)))
+    for name, value in values:
+        taken, cuts, begin = best(value)
+        if not (taken or cuts):
+            unclear.append(TaggedText(text, slots=(Slot(name, begin, begin + len(value)),), place=place))
+            break
+    return found
 
 
 def _columns(file: Path, encoding: str | None, notes: list[str], tagged: bool) -> Iterator[TaggedText]:
