@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from dataclasses import replace
 
 import pytest
@@ -115,7 +116,79 @@ def test_gradual_unfreezing_starts_with_the_head_and_goes_down_a_group_an_epoch(
     head = {"head.weight", "head.bias"}
     assert seen == [head, head | {"l1"}, head | {"l1", "l0"}, head | {"l1", "l0"}]
     assert history.report.trained == sum(p.numel() for p in model.parameters())
+    assert history.report.findings == ()
     assert all(p.requires_grad for p in model.parameters())
+
+
+class StopInEpoch(Callback):
+    """Stops after the first step of an epoch, of which each has three."""
+
+    def __init__(self, epoch):
+        self.step = 3 * (epoch - 1)
+
+    def on_step_end(self, learner, step):
+        if step == self.step:
+            learner.stop()
+
+
+@pytest.mark.parametrize(
+    ("epochs", "callbacks", "reached"),
+    [(1, [], 1), (2, [], 2), (3, [], 3), (9, [StopInEpoch(1)], 1), (9, [StopInEpoch(2)], 2), (9, [StopInEpoch(3)], 3)],
+    ids=["one epoch", "two", "three", "stopped in the first", "in the second", "in the third"],
+)
+def test_the_report_counts_the_groups_that_gradual_unfreezing_reached(blobs, epochs, callbacks, reached):
+    torch.manual_seed(0)
+    model = rnnkit.SequenceClassifier(rnnkit.GRU(2, 4, num_layers=2), classes=2)
+    before = named(model)
+    settings = {"gradual_unfreezing": True, "epochs": epochs, "batch_size": 32, "progress": False}
+    report = Learner(model, lr=0.01).fine_tune(blobs, callbacks=callbacks, **settings).report
+    moved = [one for name, one in model.named_parameters() if not torch.equal(one, before[name])]
+    assert report.trained == sum(one.numel() for one in moved)
+    if reached == 3:
+        assert report.findings == ()
+        return
+    begin = {1: "1 epoch reached 1 of 3", 2: "2 epochs reached 2 of 3"}[reached]
+    assert report.findings == (
+        f"{begin} groups of layers: train 3 epochs or more, or switch gradual unfreezing off with "
+        "gradual_unfreezing=False (on the command line: --set gradual_unfreezing=false).",
+    )
+    assert str(report).endswith("\n" + report.findings[0])
+    assert report.to_dict()["findings"] == report.findings
+
+
+def test_a_resumed_run_counts_the_groups_of_its_earlier_epochs(blobs, tmp_path):
+    def tune(epochs):
+        torch.manual_seed(0)
+        model = rnnkit.SequenceClassifier(rnnkit.GRU(2, 4, num_layers=2), classes=2)
+        settings = {"gradual_unfreezing": True, "checkpoint": tmp_path, "resume": True, "seed": 0, "progress": False}
+        return Learner(model).fine_tune(blobs, epochs=epochs, **settings).report
+
+    first = tune(2)
+    assert 0 < first.trained < first.parameters
+    assert replace(tune(2), new=None, seconds=0) == replace(first, new=None, seconds=0)  # it is finished
+    assert tune(3).trained == first.parameters
+
+
+def test_an_interrupted_run_is_not_told_to_train_longer(blobs):
+    class Interrupt(Callback):
+        def on_step_end(self, learner, step):
+            signal.raise_signal(signal.SIGINT)
+
+    model = rnnkit.SequenceClassifier(rnnkit.GRU(2, 4, num_layers=2), classes=2)
+    settings = {"gradual_unfreezing": True, "epochs": 9, "batch_size": 32, "progress": False}
+    history = Learner(model).fine_tune(blobs, callbacks=[Interrupt()], **settings)
+    assert history.stopped == "interrupted"
+    assert history.report.trained == sum(p.numel() for p in model.head.parameters())
+    assert history.report.findings == ()
+
+
+def test_the_report_leaves_out_a_body_that_stayed_frozen(classifier, blobs):
+    model = classifier()
+    settings = {"epochs": 2, "progress": False}
+    head = sum(p.numel() for p in model.head.parameters())
+    frozen = Learner(model).fine_tune(blobs, freeze_body_epochs=2, **settings).report
+    assert (frozen.trained, frozen.findings) == (head, ())
+    assert Learner(model).fine_tune(blobs, freeze_body_epochs=1, **settings).report.trained == frozen.parameters
 
 
 def test_rates_fall_by_layer_and_follow_the_slanted_triangle(blobs):

@@ -31,7 +31,7 @@ from ..config import LearnerConfig
 from ..contexts import seeded
 from ..fitting import state_and_seed
 from ..history import History, Row
-from ..loop import Run
+from ..loop import Run, TrainingPosition
 from ..objectives.forward import Forward
 from ..session import Session
 from ..user_data import known_names, set_names
@@ -107,11 +107,11 @@ class FineTuning:
             before_new = self._measure(measured)
             flags = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
             try:
-                stages = _stages(model, plan)
+                staged = StagedUnfreezing(_stages(model, plan))
                 trained = sum(one.numel() for one in model.parameters() if one.requires_grad)
                 callbacks: list[Any] = [
                     FineTuningIdentity(plan.identity()),
-                    *([StagedUnfreezing(stages)] if stages else []),
+                    *([staged] if staged.stages else []),
                 ]
                 if protect is not None:
                     callbacks.append(Penalty(_references(model, protect, importance, start, keep)))
@@ -128,11 +128,12 @@ class FineTuning:
             new=Quality(_rows(measured), before_new, self._measure(measured)),
             old=None if judged is None else Quality(_rows(judged), before_old, after_old),
             new_from=new_from,
-            trained=trained,
+            trained=trained - sum(one.numel() for group in staged.unreached() for one in group),
             parameters=sum(one.numel() for one in model.parameters()),
             epochs=len(history.rows),
             seconds=history.seconds,
             method=plan.method(settings),
+            findings=_unfreezing_findings(plan, staged, history),
         )
         return history
 
@@ -191,7 +192,15 @@ class StagedUnfreezing(Callback):
     """Lets parameters train after so many epochs; before that they do not."""
 
     def __init__(self, stages: Sequence[tuple[int, Sequence[Parameter]]]) -> None:
-        self.stages = stages
+        self.stages, self.position = stages, TrainingPosition()
+
+    def unreached(self) -> list[Sequence[Parameter]]:
+        """Return the parameters of each stage in which no step was made."""
+        begun = self.position.epoch - (self.position.batch == 0)  # epochs, the last one maybe in part
+        return [parameters for after, parameters in self.stages if after >= begun]
+
+    def on_prepare(self, learner: Any, run: Run) -> None:
+        self.position = run.position  # a run that goes on puts it where it was
 
     def on_fit_begin(self, learner: Any, run: Run) -> None:
         self._show(len(learner.history.rows))
@@ -231,6 +240,19 @@ def _stages(model: Any, plan: Plan) -> list[tuple[int, list[Parameter]]]:
     if not any(one.requires_grad and id(one) not in later for one in model.parameters()):
         raise ConfigError("there is nothing to train in the first epoch: all parameters are frozen then; freeze fewer")
     return stages
+
+
+def _unfreezing_findings(plan: Plan, staged: StagedUnfreezing, history: History) -> tuple[str, ...]:
+    """Say where gradual unfreezing ended before all groups had trained; an interrupted run has yet to go on."""
+    groups, missed = len(staged.stages), len(staged.unreached())
+    if not plan.gradual_unfreezing or not missed or history.stopped == "interrupted":
+        return ()
+    reached = groups - missed  # one an epoch
+    return (
+        f"{reached} epoch{'' if reached == 1 else 's'} reached {reached} of {groups} groups of layers: train {groups} "
+        "epochs or more, or switch gradual unfreezing off with gradual_unfreezing=False (on the command line: --set "
+        "gradual_unfreezing=false).",
+    )
 
 
 def _optimizer(session: Session, config: LearnerConfig, plan: Plan) -> Optimizer:

@@ -28,10 +28,11 @@ class FineTuningReport:
         new: quality on the new data: on `new_from`, "validation" or "the training rows". Where the head is new,
             "before" is measured with the new head as it was drawn.
         old: quality on the old data; None where none was given. "Before" is the old network with its old head.
-        trained: the number of parameters that trained, adapters and new head included, of
+        trained: the number of parameters that trained in some step, adapters and new head included, of
         parameters: all of them, as the model is after it.
         epochs, seconds: of training, checks included.
         method: what was asked for.
+        findings: what the user may want to change, a sentence each.
 
     Example:
         >>> quality = Quality(rows=9, before={"accuracy": 0.5}, after={"accuracy": 0.75})
@@ -51,6 +52,7 @@ class FineTuningReport:
     epochs: int
     seconds: float
     method: Mapping[str, str] = field(default_factory=dict)
+    findings: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         rows = [("quality", "before", "after", "change")]
@@ -64,7 +66,7 @@ class FineTuningReport:
         epochs = f"{self.epochs} epoch{'' if self.epochs == 1 else 's'}"
         lines.append(f"time: {self.seconds:.1f} s, {epochs}; new data: {self.new_from}")
         lines += [f"{name}: {value}" for name, value in self.method.items()]
-        return "\n".join(lines)
+        return "\n".join([*lines, *self.findings])
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
