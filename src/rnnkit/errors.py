@@ -194,11 +194,22 @@ class MissingExtraError(RnnkitError, ImportError):
 
 def suggest(name: object, known: Sequence[str]) -> str:
     """Return ``"; did you mean 'x'?"`` for the nearest known name in any case, else the list of known names."""
+    near = nearest(name, known)
+    return f"; known: {', '.join(map(repr, known))}" if near is None else f"; did you mean {near!r}?"
+
+
+def nearest(name: object, known: Sequence[str]) -> str | None:
+    """Return the known name that is nearest to one in any case; None: none is near.
+
+    Example:
+        >>> nearest("txet", ["id", "Text"]), nearest("x", ["id", "Text"])
+        ('Text', None)
+    """
     import difflib
 
     plain = {other.lower(): other for other in reversed(known)}
     near = difflib.get_close_matches(str(name).lower(), plain, n=1, cutoff=0.5)
-    return f"; did you mean {plain[near[0]]!r}?" if near else f"; known: {', '.join(map(repr, known))}"
+    return plain[near[0]] if near else None
 
 
 def check_no_missing(labels: Iterable[Any], name: str = "y") -> None:

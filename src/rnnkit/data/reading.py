@@ -30,7 +30,7 @@ READERS = {
     "ts": "ts",
     "arff": "arff",
 }
-FOLDERS = {"tables": "folder_of_tables", "images": "folder_of_images"}
+FOLDERS = {"tables": "folder_of_tables", "images": "folder_of_images", "shards": "folder_of_shards"}
 # Formats whose columns have the same roles: what was trained on CSV may be given parquet, or a folder of tables.
 _TABLES = {"delimited", "parquet", "folder_of_tables", "frames"}
 
@@ -140,7 +140,7 @@ def read_series(
     ``.npz``            ``X`` [N, T], [N, T, channels] or [sum of T, channels]; ``y``; ``lengths``, ``ids``, ``groups``
     ``.ts`` ``.arff``   the formats of the UCR and UEA archives, one or several channels
     a folder            of one folder a class with tables (a file a series), or images (read by rows); without targets
-                        also one of such files, or an image
+                        also one of such files, or an image; or of shards of series
     a DataFrame         of pandas, as the same table in a CSV; an index with a name, or of text, is a column, and one
                         of dates the time
     ==================  ==========================================================================================
@@ -152,8 +152,8 @@ def read_series(
         path: the file or folder, or a DataFrame.
         targets: "labels" (classes, text), "numbers" (float64), or None. With None, a column of targets that the file
             may have is set aside.
-        format: one of "csv", "tsv", "txt", "parquet", "npz", "ts", "arff", "tables", "images", where the suffix or
-            the folder does not say it.
+        format: one of "csv", "tsv", "txt", "parquet", "npz", "ts", "arff", "tables", "images", "shards", where the
+            suffix or the folder does not say it.
         layout: "long" or "wide".
         id_column, time_column, group_column: names of columns.
         target_column: the label's column; for numbers also a list of columns. In a file without a header "first",

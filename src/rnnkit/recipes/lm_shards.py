@@ -147,10 +147,11 @@ def _tokenizer(recipe: Lm, sets: list[ShardSet]) -> Tokenizer:
                 "make them again by that one: rnnkit shards make SOURCE --out DIR --tokenizer "
                 + shards.storage.where(TOKENIZER),
             )
-    file, place = recipe.vocabulary.file, Place(shards.storage.address)
+    file = recipe.vocabulary.file
     if shards.manifest.tokenizer is None:
         if file is None:
-            raise DataError("the shards name no tokenizer", place, "type --set vocabulary.file=FILE")
+            advice = "type --set vocabulary.file=FILE, a .json of rnnkit or a .model of sentencepiece"
+            raise DataError("the shards name no tokenizer", Place(recipe.data.named()), advice)
         return Tokenizer.open(find_data(file))
     found = shards.tokenizer()
     if file is not None and Tokenizer.open(find_data(file)) != found:

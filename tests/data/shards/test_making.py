@@ -14,7 +14,7 @@ import pytest
 from shard_folders import WORDS, all_tokens, digests, lines, whole_texts, write_lines
 from sounds import tone
 
-from rnnkit.data import TokenArray, read_texts, shards, tokenize, train_tokenizer
+from rnnkit.data import TokenArray, read_series, read_texts, shards, tokenize, train_tokenizer
 from rnnkit.data.audio import write_wav
 from rnnkit.data.shards import processes
 from rnnkit.errors import ConfigError, DataError
@@ -134,7 +134,7 @@ def test_an_error_in_a_process_is_that_of_the_source(tmp_path, monkeypatch):
     monkeypatch.setenv("TOKENIZERS_PARALLELISM", "true")
     context = multiprocessing.get_context("spawn")
     reports = queue.SimpleQueue()
-    (tmp_path / "out" / ".making").mkdir()
+    (tmp_path / "out" / ".making").mkdir(parents=True)
     processes._work(jobs[0], [0], context.Value("q", 0), context.Event(), reports)
     number, error = reports.get()
     assert number == -1
@@ -157,6 +157,19 @@ def test_series_with_labels_targets_or_nothing(tmp_path):
     assert [row["target"] for row in shards.ShardSet.open(tmp_path / "n")] == [0.5, 1.5]
     bare = shards.make_shards(tmp_path / "n.csv", tmp_path / "u", kind="series", reading={"targets": None})
     assert [one.name for one in bare.schema] == ["values", "id"]
+    # Series are read from shards as from the file that these were made of.
+    series, wanted = read_series(tmp_path / "out"), read_series(tmp_path / "a.csv")
+    assert (series.ids, series.channels, series.targets.tolist()) == (wanted.ids, wanted.channels, list("ababab"))
+    assert all(np.array_equal(one, other) for one, other in zip(series.values, wanted.values, strict=True))
+    assert read_series(tmp_path / "n", targets="numbers").targets.tolist() == [0.5, 1.5]
+    assert read_series(tmp_path / "out", targets=None).targets is None
+    with pytest.raises(DataError, match="its series have a label; expected a number for each; make .* --numbers"):
+        read_series(tmp_path / "out", targets="numbers")
+    with pytest.raises(ConfigError, match="id_column='id' arrived; leave it out: shards say themselves"):
+        read_series(tmp_path / "out", id_column="id")
+    shards.make_shards(write_lines(tmp_path / "t.jsonl", 3), tmp_path / "t")
+    with pytest.raises(DataError, match="holds shards of text; expected series; make them with --kind series"):
+        read_series(tmp_path / "t")
 
 
 def test_recordings_of_folders_and_of_webdataset(tmp_path):
@@ -180,8 +193,11 @@ def test_recordings_of_folders_and_of_webdataset(tmp_path):
     ("options", "problem"),
     [
         ({"tokens": "letters"}, "tokens='letters'"),
-        ({"tokens": "char", "tokenizer": "t.json"}, "expected one of them"),
-        ({"vocabulary_size": 10}, "vocabulary_size=10"),
+        ({"tokens": "char", "tokenizer": "t.json"}, "tokens='char' arrived; leave it out: a tokenizer is given"),
+        ({"lowercase": True, "tokenizer": "t.json"}, "lowercase=True arrived; leave it out: a tokenizer is given"),
+        ({"vocabulary_size": 10}, 'vocabulary_size=10 .*type tokens="bpe"'),
+        ({"separators": False}, "separators=False arrived; leave it out: texts are written as they are"),
+        ({"unit": "line"}, "unit='line' arrived; leave it out: JSON lines has no use for it"),
         ({"level": 23}, "from 1 to 22"),
         ({"processes": 0}, "processes=0"),
         ({"shard_bytes": 3}, "shard_bytes=3"),
@@ -195,7 +211,7 @@ def test_bad_arguments_are_refused_before_anything_is_written(tmp_path, options,
     file = write_lines(tmp_path / "a.jsonl", 5)
     with pytest.raises((ConfigError, DataError), match=problem):
         shards.make_shards(file, tmp_path / "out", **options)
-    assert not list((tmp_path / "out").glob("*.parquet"))
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("kind", [None, "series"])
@@ -225,6 +241,25 @@ def test_a_bad_source_is_named(tmp_path, files, problem):
         (tmp_path / "in" / name).write_bytes(content)
     with pytest.raises(DataError, match=problem):
         shards.make_shards(tmp_path / "in", tmp_path / "out")
+
+
+def test_tokens_and_folders_of_arrow_are_told_from_text(tmp_path):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    pq.write_table(pa.table({"input_ids": [[1, 2], [3]], "label": [0, 1]}), tmp_path / "tokens.parquet")
+    with pytest.raises(
+        DataError, match=r"holds tokens already, in the column input_ids; .* --set data.shards="
+    ) as caught:
+        shards.make_shards(tmp_path / "tokens.parquet", tmp_path / "out")
+    assert "--set data.field=input_ids" in str(caught.value)
+    saved = tmp_path / "saved"
+    saved.mkdir()
+    for name in ("dataset_info.json", "data-00000-of-00001.arrow", "state.json"):
+        (saved / name).write_text("{}")
+    for read in (lambda: shards.make_shards(saved, tmp_path / "out"), lambda: read_texts(saved)):
+        with pytest.raises(DataError, match="is what save_to_disk of Hugging Face's datasets wrote"):
+            read()
 
 
 def test_a_tokenizer_without_an_end_needs_no_separators(tmp_path):

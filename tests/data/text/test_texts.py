@@ -39,7 +39,9 @@ def test_packed_files_and_folders(tmp_path):
     (tmp_path / ".hidden").mkdir()
     (tmp_path / ".hidden" / "y.txt").write_text("no")
     (tmp_path / "picture.png").write_bytes(b"\x89PNG")
-    assert [text for text, _ in read_texts(tmp_path)] == ["text 9", "text 10", "Ü"]
+    with pytest.warns(UserWarning, match=r"1 of 4 files in .* has no suffix of texts, and is left out: picture\.png\."):
+        assert [text for text, _ in read_texts(tmp_path)] == ["text 9", "text 10", "Ü"]
+    (tmp_path / "picture.png").unlink()
     assert [text for text, _ in read_texts([tmp_path / "10.txt", tmp_path / "inner"])] == ["text 10", "Ü"]
     texts = read_texts(tmp_path)
     assert list(texts) == list(texts)
@@ -139,6 +141,8 @@ def test_columns_of_tables(tmp_path):
             "several fields hold text: 'a', 'b'; type field=\"a\", or field=\"b\"",
         ),
         ("a.jsonl", b'{"a": 1}', {}, "no field holds text: 'a'"),
+        ("a.jsonl", b'{"a": {"n": 1, "b": "x"}}', {}, "no field holds text: 'a'; type field=\"a.b\""),
+        ("a.jsonl", b'{"text": "a"}\n{"text": 3}', {}, "holds the number 3; expected text in quotation marks; correct"),
         ("a.jsonl", b'{"text": "\\ud83d"}', {}, "a.jsonl:1: field text: character 1 of the text is U\\+D83D"),
         ("a.csv", b"a,b\n1,2\n", {}, "a.csv:1: which column holds the text\\? .*'a', 'b'; type field=\"a\""),
         ("a.csv", b"a,text\n1\n", {}, "a.csv:2: has 1 cells; expected 2"),
@@ -146,7 +150,12 @@ def test_columns_of_tables(tmp_path):
         ("a.csv", b"a,text\n", {}, "a.csv: has a header but no rows"),
         ("a.csv", b'a,text\n1,"open\n2,b\n', {}, "a.csv:2: the row is not a table's .* Type quotes=False"),
         ("a.csv", b'a,text\n1,"x" y\n', {}, "a.csv:2: the row is not a table's"),
-        ("a.csv", b"a,text\n1,x\n", {"field": "txt"}, "a.csv:1: has no column 'txt'; did you mean 'text'"),
+        (
+            "a.csv",
+            b"a,text\n1,x\n",
+            {"field": "txt"},
+            "a.csv:1: has no column 'txt'; did you mean 'text'. Type field=\"text\"",
+        ),
         ("a.csv", b"text,text\n1,x\n", {"field": "text"}, "has 2 columns 'text'; type field=0"),
         ("a.csv", b"a,text\n1,x\n", {"field": 2}, "field=2 arrived; the table has the columns 0 to 1"),
         ("a.csv", b"1,x\n", {"header": False}, "the table has 2 columns and no header; type field=0"),

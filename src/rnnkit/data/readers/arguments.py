@@ -21,6 +21,7 @@ _TAKEN = {
         "the folders name the classes; ignore_columns leaves a column out",
     ),
     "folder_of_images": ({"size"}, "images have no columns and no text"),
+    "folder_of_shards": (set(), "shards say themselves what they hold"),
     "npz": (
         _ROLES | {"missing_codes", "keep_columns"},
         "a .npz file holds arrays: the names of columns are those of its arrays and channels",

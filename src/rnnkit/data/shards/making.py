@@ -18,14 +18,14 @@ import numpy as np
 
 from ...errors import ConfigError, DataError, Place, Remedy, check_choice, check_path, check_whole
 from ...serialization import remove_leftovers
-from ..text.files import Paths, check_reading, find_files
+from ..text.files import Paths, check_reading, check_use, find_files
 from ..text.texts import UNITS, Piece
 from ..text.tokenizer import Tokenizer
 from .addresses import Storage, is_address
 from .manifest import MAKING, TOKENIZER, Manifest
 from .portions import Portion, Span, check_unchanged, divide, find_sources, format_of_sources, marks_of
 from .rows import Reading
-from .unfinished import alone_in, begin, made_of, note, open_journal
+from .unfinished import alone_in, begin, made_of, note, nothing_left_where_refused, open_journal
 from .writing import Layout, ShardWriter, no_rows, text_rows
 
 TOKENIZERS = ("char", "byte", "word", "bpe", "unigram")
@@ -145,7 +145,7 @@ def make_shards(
     }  # fmt: skip
     asked = {"vocabulary_size": vocabulary_size, "minimum_count": minimum_count, "lowercase": lowercase or None}
     vocabulary = {name: one for name, one in asked.items() if one is not None}
-    _check(kind, tokens, vocabulary, tokenizer, processes, shard_bytes, level, unit, format, given)
+    _check(kind, tokens, vocabulary, tokenizer, processes, shard_bytes, level, unit, format, separators, given)
     check_path(out, "out")
     folder = Path(out)
     named = [str(source)] if isinstance(source, str | os.PathLike) else [str(one) for one in source]
@@ -180,7 +180,7 @@ def make_shards(
     marks = marks_of(portions, folder)
     digest = _digest(portions, marks, settings)
     begun = time.monotonic()
-    with alone_in(folder):
+    with alone_in(folder), nothing_left_where_refused(folder):
         if (done := begin(folder, digest, overwrite)) is not None:
             return done
         chosen = _tokenizer(folder, files, how, tokens, vocabulary, tokenizer, separators)
@@ -243,7 +243,7 @@ def _fitted(row: dict[str, Any], layout: Layout, portion: Portion) -> dict[str, 
 
 def _check(
     kind: Any, tokens: Any, vocabulary: dict[str, Any], tokenizer: Any, processes: Any, shard_bytes: Any, level: Any,
-    unit: Any, format: Any, given: dict[str, Any],
+    unit: Any, format: Any, separators: bool, given: dict[str, Any],
 ) -> None:  # fmt: skip
     check_choice(kind, "kind", ("text", "series", "audio", None))
     check_choice(tokens, "tokens", (*TOKENIZERS, None))
@@ -254,10 +254,15 @@ def _check(
     if level > 22:
         raise ConfigError.of("level", level, "expected a whole number from 1 to 22")
     if tokens is not None and tokenizer is not None:
-        raise ConfigError(f"tokens={tokens!r} and a tokenizer arrived; expected one of them")
+        raise ConfigError.of("tokens", tokens, "leave it out: a tokenizer is given")
     if tokens is None:
         for name, value in vocabulary.items():
-            raise ConfigError.of(name, value, "it is of a tokenizer that is made", Remedy("tokens", "word"))
+            if tokenizer is not None:
+                raise ConfigError.of(name, value, "leave it out: a tokenizer is given")
+            usual = "bpe" if name == "vocabulary_size" else "word"
+            raise ConfigError.of(name, value, "it is of a tokenizer that is made", Remedy("tokens", usual))
+        if tokenizer is None and not separators:
+            raise ConfigError.of("separators", separators, "leave it out: texts are written as they are, no tokens")
     check_choice(format, "format", ("txt", "jsonl", "json", "csv", "tsv", "parquet", "tar", None))
     reading = {name: one for name, one in given.items() if name not in ("field", "unit")}
     check_reading(**{**reading, "empty": reading["empty"] or "error"})
@@ -277,6 +282,8 @@ def _whole(number: int, path: Path) -> Portion:
 def _lines(files: list[Path], unit: str | None, format: str | None) -> bool:
     """Whether texts can be cut at any line: plain text, unless paragraphs are wanted, and JSON lines."""
     kind = find_files(str(files[0]), format)[1]
+    if all(find_files(str(file), format)[1] != "txt" for file in files):
+        check_use(kind, unit=unit)
     return kind == "jsonl" or (kind == "txt" and unit != "paragraph")
 
 

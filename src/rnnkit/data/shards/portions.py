@@ -13,7 +13,7 @@ from ...errors import DataError, Place, Remedy
 from ...ordering import natural_key
 from ..audio.sound_files import SUFFIXES as SOUNDS
 from ..readers.text import marked_encoding
-from ..text.files import FORMATS, Paths, suffix_of
+from ..text.files import FORMATS, Paths, check_no_arrow, suffix_of
 from .addresses import is_address
 
 TARS = ("tar", "tgz")
@@ -90,6 +90,7 @@ def find_sources(source: Paths, out: Path) -> list[Path]:
         ]
         if not inner:
             raise DataError("holds no files", place)
+        check_no_arrow(path, inner)
         found += sorted(inner, key=lambda file: natural_key(file.relative_to(path).as_posix()))
     return found
 

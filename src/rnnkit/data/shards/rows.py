@@ -79,6 +79,9 @@ class Reading:
             kind, column = find_column(opened.schema, span.path, self.options.get("field"))
         except ConfigError as error:
             raise error.renamed("field") from None
+        if kind == "tokens":
+            advice = f"train on it as it is: --set data.shards={span.path} --set data.field={column}"
+            raise DataError(f"holds tokens already, in the column {column}", Place(span.path), advice)
         if kind != "text":
             listed = ", ".join(opened.schema.names)
             raise DataError(f"has no column of text; it has {listed}", Place(span.path), Remedy("field"))

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ...errors import DataError, Place, Remedy
+from ...errors import ConfigError, DataError, Place, Remedy
 from ...serialization import json_text, read_json, replacing
 from .addresses import Storage
 from .manifest import MAKING, MANIFEST, PLAN, TOKENIZER, Manifest, Shard
@@ -112,6 +112,20 @@ def _ends_in_line(path: Path) -> bool:
     with path.open("rb") as file:
         file.seek(-1, os.SEEK_END)
         return file.read(1) == b"\n"
+
+
+@contextmanager
+def nothing_left_where_refused(folder: Path) -> Iterator[None]:
+    """Remove the plan of a making that an error ends before a shard is made, and the folder if it is empty then."""
+    try:
+        yield
+    except (DataError, ConfigError):
+        making = folder / MAKING
+        if not any(journal.stat().st_size for journal in making.glob("*.jsonl")):
+            shutil.rmtree(making, ignore_errors=True)
+            with suppress(OSError):  # it holds something else
+                folder.rmdir()
+        raise
 
 
 def begin(folder: Path, digest: str, overwrite: bool) -> Manifest | None:

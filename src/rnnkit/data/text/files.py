@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from ...errors import ConfigError, DataError, Place, Remedy, check_choice, check_path
 from ...ordering import natural_key
 from ..reading import check_encoding
+from ..sentences import sentence
 from .decoding import OnBytes, decode_file, empty_file
 
 FORMATS = {"txt": "txt", "jsonl": "jsonl", "ndjson": "jsonl", "json": "json", "csv": "csv", "tsv": "tsv"}
@@ -170,13 +171,8 @@ def _files(path: Path, format: str | None) -> list[Path]:
         if format is None and other is not None:
             raise DataError(other[0], place, other[1])
         return [path]
-    found = [
-        file
-        for file in path.rglob("*")
-        if file.is_file()
-        and not any(part.startswith(".") for part in file.relative_to(path).parts)
-        and file.name.lower() not in _LITTER
-    ]
+    found = _inside(path)
+    check_no_arrow(path, found)
     if format is None:
         known = [file for file in found if format_of(file)]
         # Beside texts of another format, .json is what describes them.
@@ -190,6 +186,41 @@ def _files(path: Path, format: str | None) -> list[Path]:
         remedy = Remedy("format", "txt", "if they are plain text") if found else None
         raise DataError(expected, place, remedy)
     return sorted(known, key=lambda file: natural_key(file.relative_to(path).as_posix()))
+
+
+def _inside(path: Path) -> list[Path]:
+    """Return the files in a folder and in those below it, but hidden ones and what file managers leave behind."""
+    return [
+        file
+        for file in path.rglob("*")
+        if file.is_file()
+        and not any(part.startswith(".") for part in file.relative_to(path).parts)
+        and file.name.lower() not in _LITTER
+    ]
+
+
+def check_no_arrow(path: Path, inside: Iterable[Path]) -> None:
+    """Raise DataError for a folder that Hugging Face's datasets wrote by ``save_to_disk``."""
+    if (path / "dataset_info.json").is_file() and any(file.suffix == ".arrow" for file in inside):
+        problem = "is what save_to_disk of Hugging Face's datasets wrote, and .arrow is not read"
+        raise DataError(problem, Place(str(path)), 'write it as a table: dataset.to_parquet("data.parquet")')
+
+
+def left_out_sentence(path: Paths, files: Iterable[Path]) -> str | None:
+    """Return a sentence about the files of a folder that have no suffix of texts, and are not read; None: all are.
+
+    Args:
+        path: as `find_files` takes it.
+        files: those that it returned.
+    """
+    if not isinstance(path, str | os.PathLike) or not Path(path).is_dir():
+        return None
+    inside, read = _inside(Path(path)), set(files)
+    others = sorted((file for file in inside if file not in read and format_of(file) is None), key=lambda one: one.name)
+    if not others:
+        return None
+    phrase = ("has no suffix of texts, and is left out", "have no suffix of texts, and are left out")
+    return sentence(phrase, [str(file.relative_to(path)) for file in others], len(inside), f"files in {path}")
 
 
 def suffix_of(file: Path) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from ...errors import ConfigError, DataError, Place, Remedy, suggest
+from ...errors import ConfigError, DataError, Place, Remedy, nearest, suggest
 from ..sentences import quoted
 from .decoding import LONGEST, lines_of
 from .tokenizer import check_text
@@ -141,7 +141,7 @@ def _json_texts(records: Iterator[tuple[Any, Place]], texts: FileTexts) -> Itera
                 yield "", where
             continue
         if not isinstance(value, str):
-            raise DataError(f"holds {json_name(value)}; expected text in quotation marks", where, Remedy("field"))
+            raise DataError(f"holds {json_name(value)}; expected text in quotation marks", where, "correct it")
         yield check_text(value, where), where
 
 
@@ -307,7 +307,7 @@ def column_number(
         raise DataError(f"the table has {len(row)} columns and no header", where, remedy(0))
     names = [cell.strip() for cell in row]
     if field not in names:
-        remedies = [remedy(name) for name in names[:1]]
+        remedies = [remedy(nearest(field, names) or name) for name in names[:1]]
         if len(names) == 1:
             remedies.append(Remedy("delimiter", purpose=f"if {delimiter!r} is not what stands between the cells"))
         raise DataError(f"has no column {field!r}{suggest(field, names)}", where, remedies)
@@ -345,7 +345,9 @@ def _guess(record: dict[str, Any], where: Place) -> str:
         if found
         else f"no field holds text: {quoted(list(record), _SHOWN)}"
     )
-    raise DataError(which, where, [Remedy("field", name) for name in found[:3]] or None)
+    objects = [(name, value) for name, value in record.items() if isinstance(value, dict)]
+    inner = [f"{name}.{part}" for name, value in objects for part in value if _holds_text(value[part])]
+    raise DataError(which, where, [Remedy("field", name) for name in (found or inner)[:3]] or None)
 
 
 def _holds_text(value: Any) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 from ...errors import ConfigError, DataError, Place, check_choice
 from .decoding import LONGEST, OnBytes, cut, lines_of, too_long
-from .files import Paths, TextFiles, check_reading, check_use, find_files
+from .files import Paths, TextFiles, check_reading, check_use, find_files, left_out_sentence
 from .tokenizer import check_text
 
 UNITS = ("file", "line", "paragraph")
@@ -207,7 +208,7 @@ def read_texts(
     ``.csv .tsv``        a table with a header, of which a column holds the texts
     ``.gz``              one of these, packed: ``reviews.csv.gz``
     a folder             the files of one of these formats in it and in its folders, in the natural order of names;
-                         ``.json`` beside other texts describes them, and is left out
+                         ``.json`` beside other texts describes them, and is left out; a warning names others
     ===================  ==========================================================================================
 
     A file is decoded by its byte order mark, else as `encoding` says, else as UTF-8. Line ends become ``\\n``.
@@ -247,6 +248,8 @@ def read_texts(
     if field is not None and (isinstance(field, bool) or not isinstance(field, str | int)):
         raise ConfigError.of("field", field, "expected a name, or a number")
     files, kind, source = find_files(path, format)
+    if format is None and (told := left_out_sentence(path, files)) is not None:
+        warnings.warn(told, stacklevel=2)
     check_use(kind, field=field, unit=unit, delimiter=delimiter, header=header, quotes=quotes)
     if header is False and isinstance(field, str):
         raise ConfigError.of("field", field, "expected a number, from 0: a table without a header has no names")
