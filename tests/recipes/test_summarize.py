@@ -51,8 +51,11 @@ def test_words_of_the_source_can_be_copied(run):
     shown = CliRunner().invoke(app, ["summarize", str(run), str(run.parent / "new.txt")])
     assert shown.exit_code == 0, shown.output
     assert len(shown.stdout.strip().splitlines()) == 1
+    asked = CliRunner().invoke(app, ["summarize", str(run), "we study a new model."])
+    assert "there is no file 'we study a new model.'; to summarize a text type `echo TEXT | rnnkit" in asked.output
     metrics = json.loads((run / "metrics.json").read_text())
     assert metrics["test"]["rouge1"] > 0
+    assert not any("search.no_repeat_ngram=3" in one for one in metrics["troubles"])  # it is set
     assert metrics["chosen_on"] == "validation ROUGE-L of greedy answers (10 pairs)"
     assert metrics["baselines"]["first sentence"]["rouge1"] == 0
     assert set(metrics["baselines"]) == {"first sentence", "random sentence"}

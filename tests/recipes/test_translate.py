@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -119,8 +120,28 @@ def test_new_pairs_are_learnt_and_old_ones_kept(run, tmp_path):
     write_pairs(tmp_path / "new.csv", 40, seed=7)
     call("finetune", run, tmp_path / "new.csv", "--epochs", 1, "--out", tmp_path / "tuned")
     report = json.loads((tmp_path / "tuned" / "report.json").read_text())
-    assert report["new"]["after"]["loss"] > 0
+    assert report["new"]["before"].keys() == report["old"]["after"].keys() == {"bleu", "chrf"}
+    metrics = json.loads((run / "metrics.json").read_text())["test"]
+    assert report["old"]["before"] == pytest.approx(metrics)
     assert call("evaluate", tmp_path / "tuned").exit_code == 0
+
+
+def test_new_pairs_that_are_too_long_are_not_learnt(run, tmp_path):
+    write_pairs(tmp_path / "new.csv", 20, seed=7)
+    with (tmp_path / "new.csv").open("a", encoding="utf-8") as file:
+        file.write(f"{'one ' * 200},{'一' * 200}\n")
+    recipe, data = find("translate")(), DataRequest(tmp_path / "new.csv")
+    recipe = override(recipe, [*SMALL, f"data.path={run.parent / 'pairs.csv'}"])
+    job = recipe.fine_tune_job(run, data, replace(recipe.fine_tune_defaults(), validation=0.0))
+    assert job.new[0].values.shape[1] < 20
+
+
+def test_a_text_of_several_lines_is_read_as_one_line(run, tmp_path):
+    (tmp_path / "a.jsonl").write_text(json.dumps({"source": ["one two", "three"]}) + "\n")
+    (tmp_path / "b.jsonl").write_text(json.dumps({"source": "one two\nthree"}) + "\n")
+    found = [call("translate", run, "--data", tmp_path / name).output for name in ("a.jsonl", "b.jsonl")]
+    assert found[0] == found[1] == call("translate", run, "one two three").output
+    assert "lacks" not in found[0]
 
 
 def test_parallel_files_are_learnt_judged_and_inspected(run, tmp_path, monkeypatch):
@@ -231,9 +252,10 @@ def test_long_pairs_are_left_out_and_told(tmp_path):
     metrics = recipe.run(folder)
     long = sum(len(target) > 3 for _, target in rows)
     assert metrics["rows"]["train"] == 40 - long
-    assert f"{long} pairs longer than 3 tokens were not trained on" in metrics["split"]
+    told = f"{long} pairs of more than 3 tokens (data.longest) left out of training"
+    assert told in metrics["split"]
     assert "test" not in metrics
-    assert metrics["troubles"] == []
+    assert metrics["troubles"] == [told]
     assert "Loss and metrics" in (folder / "report.html").read_text("utf-8")
     with pytest.raises(DataError, match="held no pairs back"):
         recipe.evaluate(folder)

@@ -100,10 +100,13 @@ class Answering:
         pairs = iter(texts)
         shown = self.out is not None and sys.stderr.isatty()
         interrupted = False
+        asked = empty = 0
         with typer.progressbar(length=total or 0, label="Texts", file=sys.stderr, hidden=not shown or not total) as bar:
             try:
                 while part := list(islice(pairs, batch)):
                     found = self._answer(answerer, [text for _, text in part])
+                    filled = [one for one, (_, text) in zip(found, part, strict=True) if text.strip()]
+                    asked, empty = asked + len(filled), empty + sum(not one.text.strip() for one in filled)
                     if self.out is None:
                         self._print([name for name, _ in part], found)
                     else:
@@ -115,6 +118,13 @@ class Answering:
                         self._draw(found[0], self.attention)
             except KeyboardInterrupt:  # the answers that are there are written
                 interrupted = True
+        if empty:
+            answers_are = "1 answer is" if (asked, empty) == (1, 1) else f"{empty:,} of {asked:,} answers are"
+            typer.echo(
+                f"{answers_are} empty: the end was the likeliest token at once. Train for longer, on more pairs, or "
+                "try --length-penalty 1",
+                err=True,
+            )
         if self.out is not None:
             self._write(names, sources, answers, self.out)
         if interrupted:
@@ -181,7 +191,7 @@ def file_texts(file: Path, encoding: str | None, field: str | None, recipe: Reci
 
     Args:
         file: it.
-        encoding: of it; None: UTF-8.
+        encoding: of it; None: that of the run's files, else UTF-8.
         field: the field of the text; None: the only one, or one with a usual name, or that of the run's sources.
         recipe: of the run.
     """
@@ -190,21 +200,26 @@ def file_texts(file: Path, encoding: str | None, field: str | None, recipe: Reci
     from ..data.text.files import format_of
     from ..data.text.texts import read_texts
     from ..errors import DataError, Place, Remedy
+    from ..recipes.text_files import in_one_line
 
+    data = getattr(recipe, "data", None)
     with in_options("encoding", "field"):
         check_encoding(encoding)
+        encoding = encoding or getattr(data, "encoding", None)
         if not file.is_file():
             what = "is a folder; expected a file" if file.is_dir() else "there is no such file"
             raise DataError(what, Place(str(file)))
         if format_of(file) not in ("txt", None):
-            own = getattr(getattr(recipe, "data", None), "source", None)
+            own = getattr(data, "source", None)
             try:
-                return [text for text, _ in read_texts(file, field=field, encoding=encoding, empty="keep")]
+                found = read_texts(file, field=field, encoding=encoding, empty="keep")
+                return [in_one_line(text) for text, _ in found]
             except DataError as error:
                 fields = [one.value for one in error.remedies if isinstance(one, Remedy) and one.argument == "field"]
                 if field is not None or own not in fields:
                     raise
-            return [text for text, _ in read_texts(file, field=own, encoding=encoding, empty="keep")]
+            found = read_texts(file, field=own, encoding=encoding, empty="keep")
+            return [in_one_line(text) for text, _ in found]
         if field is not None:
             raise ConfigError(f"--field {field} arrived, but {file} is plain text, which has no fields; leave it out")
         text = "".join(decode_file(file, encoding))

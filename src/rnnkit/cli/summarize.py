@@ -59,6 +59,11 @@ def summarize(
     chosen = override(chosen, shorthands(chosen, {"--device": device})).require("summarize", run)
     if not given and not standard_input.is_piped():
         raise ConfigError(f"no file arrived; name what to summarize: `rnnkit summarize {run} FILE`")
+    for path in given:
+        if " " in str(path) and not path.exists():
+            raise ConfigError(
+                f"there is no file {str(path)!r}; to summarize a text type `echo TEXT | rnnkit summarize {run}`"
+            )
     paths = given or [standard_input.DASH]
     if lines and paths == [standard_input.DASH] and attention is None:
         arriving = numbered(standard_input.lines(encoding))
@@ -73,6 +78,7 @@ def _texts(
 ) -> Iterator[tuple[str, str]]:
     """Yield the name and each text of a file; of plain text its lines, or the whole."""
     from ..data.text.files import format_of
+    from ..recipes.text_files import in_one_line
 
     if path == standard_input.DASH:
         found = list(standard_input.lines(encoding))
@@ -81,5 +87,5 @@ def _texts(
     else:
         found = file_texts(path, encoding, field, recipe)
         lines = lines or format_of(path) not in ("txt", None)
-    for text in found if lines else ["\n".join(found)]:
+    for text in found if lines else [in_one_line("\n".join(found))]:
         yield str(path), text

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..tasks.text_pairs import PairTokenizers, TextPair
+from ..tasks.text_pairs import PairTokenizers, Search, TextPair
 from .interface import TextAnswer
 from .text_page import Sample, attention_of, write_text_page
 
@@ -22,13 +22,14 @@ class Judged(NamedTuple):
     quality: Sequence[float]
 
 
-def troubles_of(tokenizers: PairTokenizers, train: Sequence[TextPair], test: Judged) -> list[str]:
+def troubles_of(tokenizers: PairTokenizers, train: Sequence[TextPair], test: Judged, search: Search) -> list[str]:
     """Return findings about the data and the answers: leaks, unknown words, long sources, repeated and empty answers.
 
     Args:
         tokenizers: of the model.
         train: the pairs that it was trained on.
         test: those that judge.
+        search: what the answers were searched with.
     """
     from ..data import text_report
     from ..data.text.troubles import empty_outputs, long_sources, repeated_outputs
@@ -45,7 +46,9 @@ def troubles_of(tokenizers: PairTokenizers, train: Sequence[TextPair], test: Jud
     lengths = [[len(tokenizers.source.encode(pair.source)) for pair in part] for part in (train, test.pairs)]
     told += long_sources(*lengths, part=test.part)
     texts = [one.text for one in test.answers]
-    return [*told, *repeated_outputs(texts, remedy="--set search.no_repeat_ngram=3"), *empty_outputs(texts)]
+    blocks = search.no_repeat_ngram is not None and 0 < search.no_repeat_ngram <= 3
+    remedy = "more epochs, or more pairs" if blocks else "--set search.no_repeat_ngram=3"
+    return [*told, *repeated_outputs(texts, remedy=remedy), *empty_outputs(texts)]
 
 
 def write_page(

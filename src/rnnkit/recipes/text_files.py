@@ -140,9 +140,19 @@ def _format(file: Path, data: Data) -> Any:
     return data.format or format_of(file) or "txt"
 
 
+def in_one_line(text: str) -> str:
+    """Return a text with a space in place of each line break, as sources are read.
+
+    Example:
+        >>> in_one_line("an apple.\\n\\nmy friend"), in_one_line(" a ")
+        ('an apple. my friend', ' a ')
+    """
+    return text if "\n" not in text else " ".join(line.strip() for line in text.split("\n") if line.strip())
+
+
 def _joined(value: Any) -> str:
-    """A text; the sentences of a list with spaces between them."""
-    return value if isinstance(value, str) else " ".join(map(str, value))
+    """A source: the sentences of a list, and lines, with spaces between them."""
+    return in_one_line(value) if isinstance(value, str) else " ".join(map(in_one_line, map(str, value)))
 
 
 def _listed(value: Any) -> tuple[str, ...]:

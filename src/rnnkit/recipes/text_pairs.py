@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from ..errors import DataError
 from ..runs import Metrics, data_digests, record
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 PREDICTIONS, TOKENIZERS, ATTENTION = "predictions.csv", "tokenizers.json", "attention-{}.png"
 _PICTURES = 2
 _INSPECTED = 32  # pairs that a network is measured on
+_SCORED = 500  # pairs that are answered before and after a fine-tuning
 _FIGURES = ("test", "validation", "baselines", "signatures", "rows", "chosen_on", "seconds")  # of the page
 
 
@@ -103,8 +104,14 @@ class PairRecipe(Recipe):
     def evaluate(self, folder: Path, data: DataRequest | None = None) -> dict[str, float]:
         """Return the scores of the folder's model on the pairs it held out, or on a file of pairs."""
         pairs = self._to_judge(folder, data)
-        answered = self.answers(folder).answer([pair.source for pair in pairs], progress="answering")
-        return self.judged([one.text for one in answered], pairs).figures
+        return self.judged(self.answers_of(self.answers(folder), pairs), pairs).figures
+
+    def answers_of(self, model: PairModel, pairs: Sequence[TextPair]) -> list[str]:
+        """Return a model's answers to the sources of pairs."""
+        from ..layers.modes import mode
+
+        with mode(model.model, training=False):
+            return [one.text for one in model.answer([pair.source for pair in pairs], progress="answering")]
 
     def validate(self, folder: Path) -> dict[str, float]:
         """Return the scores of the folder's model on its validation pairs."""
@@ -112,8 +119,7 @@ class PairRecipe(Recipe):
         data_digests.check(folder, parts.digests, "judge on a file of other pairs: --data FILE")
         if not (pairs := parts.pairs.get("validation")):
             raise no_validation(folder, "pairs")
-        answered = self.answers(folder).answer([pair.source for pair in pairs], progress="answering")
-        return self.judged([one.text for one in answered], pairs).figures
+        return self.judged(self.answers_of(self.answers(folder), pairs), pairs).figures
 
     def judged(self, answers: Sequence[str], pairs: Sequence[TextPair]) -> Scores:
         """Return the scores of answers to pairs."""
@@ -200,8 +206,9 @@ class PairRecipe(Recipe):
         learner = make_learner(self.fit, model.model, settings.device)
         learner.extra = model.tokenizers.to_dict()
 
-        def arrays(part: Sequence[TextPair]) -> tuple[Any, Any]:
-            return model.tokenizers.rows(part).arrays()
+        def arrays(part: Sequence[TextPair], longest: int | None = None) -> tuple[Any, Any]:
+            rows = model.tokenizers.rows(part)
+            return (rows if longest is None else _short_enough(rows, longest)[0]).arrays()
 
         def read() -> dict[str, list[TextPair]]:
             parts = divide(self.data)
@@ -213,14 +220,22 @@ class PairRecipe(Recipe):
             data_digests.carry(folder, to)
 
         old = read_old(folder, settings, read)
+
+        def evaluate(which: Literal["new", "old"], old_head: bool) -> dict[str, float]:
+            kept = {} if old is None else old
+            group = (validation or learned) if which == "new" else kept.get("test") or kept["train"]
+            found = self.answers_of(model, group[:_SCORED])
+            return self.judged(found, group[:_SCORED]).figures
+
         return FineTuneJob(
             learner=learner,
-            new=arrays(learned),
+            new=arrays(learned, self.data.longest),
             validation=arrays(validation) if validation else None,
             save=save,
-            old=None if old is None else (lambda: arrays(old["train"])),
+            old=None if old is None else (lambda: arrays(old["train"], self.data.longest)),
             old_test=None if old is None or not old.get("test") else arrays(old["test"]),
             old_from=name_old(folder, "pairs of the first training"),
+            evaluate=evaluate,
         )
 
     def _to_judge(self, folder: Path, data: DataRequest | None) -> list[TextPair]:
@@ -284,7 +299,8 @@ class PreparedPairs(PreparedRun):
         recipe, fit, pairs = self.recipe, self.recipe.fit, self.parts.pairs
         data_digests.record(folder, self.parts.digests)
         tokenizers = self._tokenizers(folder)
-        train, left_out = _short_enough(tokenizers.rows(recipe.training_pairs(pairs["train"])), recipe.data.longest)
+        learned = recipe.training_pairs(pairs["train"])
+        train, left_out = _short_enough(tokenizers.rows(learned), recipe.data.longest)
         learner = make_learner(fit, build(recipe.model, tokenizers, recipe.seed), recipe.device)
         learner.extra = tokenizers.to_dict()
         batches = LengthBatches(train, fit.batch_size, seed=recipe.seed)
@@ -310,11 +326,14 @@ class PreparedPairs(PreparedRun):
         model = PairModel(learner.model.eval(), tokenizers, recipe.search)
         metrics, judged = self._judge(folder, model)
         counts = {name: len(part) for name, part in pairs.items()} | {"train": len(train)}
-        division = self.parts.division
+        told = []
         if left_out:
-            division += f"; {left_out} pairs longer than {recipe.data.longest} tokens were not trained on"
-        metrics["split"], metrics["rows"] = division, counts
-        troubles = metrics["troubles"] = troubles_of(tokenizers, pairs["train"], judged)
+            longest, encode = recipe.data.longest, tokenizers.source.encode
+            learned = [pair for pair in learned if len(encode(pair.source)) <= longest]
+            told = [f"{recipe.count_rows(left_out)} of more than {longest} tokens (data.longest) left out of training"]
+        metrics["split"], metrics["rows"] = "; ".join([self.parts.division, *told]), counts
+        told += troubles_of(tokenizers, learned, judged, recipe.search)
+        troubles = metrics["troubles"] = told
         metrics = record(folder, history, metrics, chosen_on=choice.described(), final=metrics.get("test", {}))
         shown = model.answer([pair.source for pair in judged.pairs[:_PICTURES]], attention=True)
         with numbered_names():
@@ -326,7 +345,7 @@ class PreparedPairs(PreparedRun):
                 judged,
                 shown,
                 quality=recipe.quality,
-                lead=f"{learner.model!r}. {division}.",
+                lead=f"{learner.model!r}. {metrics['split']}.",
                 history=history,
                 troubles=troubles,
                 figures={name: found for name, found in metrics.items() if name in _FIGURES},

@@ -27,7 +27,7 @@ def test_shares_of_unknown_tokens_and_the_tail():
     assert report.sentences == (
         "train: 0.0% of 8 tokens are unknown.",
         "test: 75.0% of 4 tokens are unknown; the most frequent are 'x' (2), 'y' (1).",
-        "2 of 5 tokens of the vocabulary (40.0%) never occur in train: their embeddings stay as at the start; "
+        "2 of 5 tokens of the vocabulary (40.0%) never occur in train, and are not learned from it; "
         "2 (40.0%) occur fewer than 5 times.",
         "No text of test is equal to one of train.",
         "No text of test is nearly equal to one of train.",

@@ -277,10 +277,10 @@ def _tail_sentence(part: _Part, tail: dict[str, int]) -> str:
     rare = f"{rarely:,} ({_percent(rarely, size)}) occur fewer than {_RARE} times"
     if not never:
         return f"All {size:,} tokens of the vocabulary occur in {part.name}; {rare}."
-    occur, their = ("occurs", "its embedding stays") if never == 1 else ("occur", "their embeddings stay")
+    occur, are = ("occurs", "is") if never == 1 else ("occur", "are")
     return (
-        f"{never:,} of {size:,} tokens of the vocabulary ({_percent(never, size)}) never {occur} in {part.name}: "
-        f"{their} as at the start; {rare}."
+        f"{never:,} of {size:,} tokens of the vocabulary ({_percent(never, size)}) never {occur} in {part.name}, and "
+        f"{are} not learned from it; {rare}."
     )
 
 
