@@ -37,6 +37,7 @@ SMALL = [
         (["--restartable"], "add --out FOLDER"),
         (["--exchange", "fp8"], "expected fp16, bf16, powersgd"),
         (["--exchange", "rank=4"], "expected fp16, bf16, powersgd"),
+        (["-"], "- arrived, which is standard input; training reads its data more than once, from a file"),
         (["--resume", "here", "--restartable"], "--restartable"),
     ],
 )
@@ -60,6 +61,7 @@ def test_a_restartable_run_begins_and_is_finished_once():
     first, second = (CliRunner().invoke(app, line) for _ in range(2))
     assert (first.exit_code, second.exit_code) == (0, 0), first.output + second.output
     assert "epoch 4/4" in first.output
+    assert "--exchange fp16 changes nothing in one process; --processes 2 starts two" in first.output
     assert "here is finished" in second.output
     other = CliRunner().invoke(app, ["train", "mnist", "--out", "here", "--restartable"])
     assert other.exit_code == 2

@@ -169,7 +169,10 @@ def test_what_is_wrong_is_named():
         ("generate run --stop ''", "--stop '' arrived; expected a text that is not empty"),
         ("generate run a --prompt b", "expected one of them, they mean the same"),
         ("generate run --state no.safetensors", "no.safetensors: there is no such file; --save-state"),
-        ("generate run --state toy.py", "toy.py is damaged, or rnnkit did not write it"),
+        (
+            "generate run --state toy.py",
+            "toy.py holds no state of a generation; generated.state.save(path) or --save-state",
+        ),
         ("generate run --state other.safetensors", "other.safetensors is the state of another model"),
         ("generate run --count 2 --save-state a", "a state is of one text"),
         ("generate run --save-state no/a.safetensors", "there is no folder no; make it first"),
@@ -337,7 +340,7 @@ def test_predict_takes_a_text():
     assert found.exit_code == 0, found.output
     assert found.stdout.split("\n")[1:3] == ["床前     2", "a b c  5"]
     empty = call("predict", "run", "--text", " ", *OWN)
-    assert empty.stderr.startswith("Error: --text: the file is empty"), empty.output
+    assert empty.stderr.startswith("Error: --text ' ' arrived; expected a text that is not empty"), empty.output
     expected = "play some jazz is no file; to take it as a text type `rnnkit predict run --text 'play some jazz'`"
     assert refused(call("predict", "run", "play some jazz", *OWN), expected)
     assert refused(call("predict", "run", "a.txt", "--text", "a", *OWN), "a.txt and --text 'a' arrived; expected one")

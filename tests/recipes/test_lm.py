@@ -79,6 +79,9 @@ def test_it_learns_measures_and_writes(recipe, learned, tmp_path):
     other = tmp_path / "other.txt"
     other.write_text(WORDS, encoding="utf-8")
     assert recipe.evaluate(folder, DataRequest(other))["loss"] < 2
+    other.write_text(WORDS + "雪" * len(WORDS), encoding="utf-8")
+    with pytest.warns(UserWarning, match=r"50\.\d% of .* tokens are unknown to the model. They are cheap to predict"):
+        recipe.evaluate(folder, DataRequest(other))
     found = rnnkit.diagnose(*recipe.inspection_data(folder)[:3], loss="cross_entropy")
     assert found.steps == 20  # the text held back gives 16 rows of so many
 
@@ -193,7 +196,11 @@ def test_a_sample_needs_no_prompt(recipe, tmp_path):
     (tmp_path / "run").mkdir()
     fit = Fit(epochs=1, batch_size=8, window=30)
     replace(recipe, fit=fit, prompt="").run(tmp_path / "run")
-    assert (tmp_path / "run" / "sample.txt").read_text(encoding="utf-8")
+    sample = (tmp_path / "run" / "sample.txt").read_text(encoding="utf-8")
+    assert sample
+    (tmp_path / "again").mkdir()
+    replace(recipe, fit=fit, prompt="雪").run(tmp_path / "again")  # none of the model's characters
+    assert (tmp_path / "again" / "sample.txt").read_text(encoding="utf-8") == sample
 
 
 @pytest.fixture(scope="module")

@@ -99,6 +99,12 @@ def test_it_judges_on_other_files(trained, tmp_path):
     assert recipe.evaluate(run, DataRequest(file))["accuracy"] == 1.0
     with pytest.raises(DataError, match="the label 'odd' is none of the model's"):
         recipe.evaluate(run, DataRequest(write(tmp_path / "c.csv", [("a", "odd")])))
+    with pytest.raises(DataError, match="which field holds the text.* call the fields as in the training data"):
+        recipe.predict(run, DataRequest(write(tmp_path / "d.csv", [("1", "a")], names=("id", "body"))))
+    with pytest.raises(DataError, match="column label: holds no text; expected text; take it out of the file"):
+        recipe.evaluate(run, DataRequest(write(tmp_path / "e.csv", [("a", "")])))
+    with pytest.raises(DataError, match="holds no text; expected text; type --set data.empty=skip to leave it out$"):
+        replace(recipe, data=replace(recipe.data, path=str(tmp_path / "e.csv"))).prepare()
     data = recipe.inspection_data(run)
     assert len(data.inputs) == len(data.targets) == 15
 

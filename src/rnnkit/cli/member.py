@@ -75,6 +75,12 @@ def exchange_of(how: str | None) -> AbstractContextManager[None]:
     return in_environment(how)
 
 
+def say_exchanges(how: str | None) -> None:
+    """Say that an exchange changes nothing in a single process, which torchrun did not start."""
+    if how is not None and not is_member():
+        typer.echo(f"--exchange {how} changes nothing in one process; --processes 2 starts two", err=True)
+
+
 def has_begun(file: Path) -> bool:
     """Return whether a run has written a file, as the first process sees it; all must call it."""
     from ..training.distribution.group import from_first_process

@@ -80,6 +80,8 @@ def as_file(texts: Sequence[str] | None = None, *, expected: str = "text", suffi
         DataError: nothing arrived.
     """
     name = NAME if not texts else "--text"
+    if texts and not any(one.strip() for one in texts):
+        raise ConfigError(f"--text {texts[0]!r} arrived; expected a text that is not empty")
     with tempfile.TemporaryDirectory(prefix="rnnkit-") as folder:
         file = Path(folder) / f"standard-input{suffix}"
         if texts:

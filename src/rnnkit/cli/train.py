@@ -39,9 +39,10 @@ from .arguments import (
 )
 from .command import WORDS
 from .launch import Launch
-from .member import check_restartable, exchange_of, has_begun, in_turn, member, run_folder
+from .member import check_restartable, exchange_of, has_begun, in_turn, member, run_folder, say_exchanges
 from .misplaced import check_data, check_recipe, check_resumed
 from .output import INTERRUPTED, plain_warnings, report
+from .standard_input import DASH, NAME
 
 FEW = 10  # test rows, of which one weighs a tenth or more
 
@@ -87,6 +88,11 @@ def train(
     """
     if recipe is None and resume is None:
         raise ConfigError("no recipe arrived; name one (`rnnkit recipes list`), or a run to continue: --resume RUN")
+    if DASH in (file, data):
+        raise ConfigError(
+            f"- arrived, which is {NAME}; training reads its data more than once, from a file: type "
+            "`cat > mine.txt` in front of it, and name mine.txt"
+        )
     if resume is not None and restartable:
         raise ConfigError(f"--restartable arrived with --resume {resume}; expected one of them")
     if resume is not None:
@@ -119,6 +125,7 @@ def train(
     if launched.starts(device):
         launched.run(ctx.meta.get(WORDS, ()), str(recipe), out, resume)
         return
+    say_exchanges(exchange)
     restartable = check_restartable(out, restartable, resumed=resume is not None)
     with how, member(device, folders.resume_again(resume or out or Path("RUN"))), plain_warnings():
         if resume is not None:

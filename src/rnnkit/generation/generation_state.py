@@ -72,9 +72,14 @@ class GenerationState:
         Raises:
             DataError: the file is no state of a generation.
         """
-        values: Any = read_values(path)
+        try:
+            values: Any = read_values(path)
+        except DataError:
+            values = None
         content = values.get("generation") if isinstance(values, dict) else None
         names = {field.name for field in fields(GenerationState)}
         if not isinstance(content, dict) or content.keys() | {"tokenizer"} != names:
-            raise DataError(f"{path} holds no state of a generation; write one with generated.state.save(path)")
+            raise DataError(
+                f"{path} holds no state of a generation; generated.state.save(path) or --save-state writes one"
+            )
         return GenerationState(**{**content, "text": [TextPlace(*place) for place in content["text"]]})

@@ -209,7 +209,8 @@ class Lm(Recipe):
                 texts, several = self.data.read(data.path, data.encoding), stored_separators(folder)
         learner = rnnkit.Learner(rnnkit.load(folder), device=self.device)
         with self.data.wording(new=True):
-            return measure(learner, texts, stored_tokenizer(folder), separators=several, window=self.fit.window)
+            tokenizer = stored_tokenizer(folder)
+            return measure(learner, texts, tokenizer, separators=several, window=self.fit.window, warns=True)
 
     def validate(self, folder: Path) -> dict[str, float]:
         """Return loss, perplexity and bits of the folder's model on its validation text."""

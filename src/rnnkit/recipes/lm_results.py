@@ -19,9 +19,14 @@ FIGURES = ("test", "dynamic_evaluation", "validation")
 
 
 def write_samples(model: Any, tokenizer: Tokenizer, prompt: str, seed: int) -> list[str]:
-    """Return texts that a model writes after a prompt, at several temperatures; without one, as texts begin."""
+    """Return texts that a model writes after a prompt, at several temperatures; without one, as texts begin.
+
+    A prompt of which the vocabulary lacks something, as an English one does beside Chinese, is left out.
+    """
     from rnnkit.generation import generate
 
+    if tokenizer.unknown is not None and tokenizer.unknown in tokenizer.encode(prompt):
+        prompt = ""
     begin = tokenizer.encode(prompt) or [0 if tokenizer.end is None else tokenizer.end]
     settings: dict[str, Any] = {
         "decode": tokenizer.decode,

@@ -76,7 +76,8 @@ class Data(DividedData):
         named = {name: getattr(self, name) for name in _ARGUMENTS}
         named |= {"encoding": encoding or self.encoding, "delimiter": as_mark(self.delimiter)}
         remedy = "call the fields as in the training data" if new else "type --set data.text=NAME --set data.label=NAME"
-        with in_data_settings(_ARGUMENTS, new=new), with_remedies("fields", remedy):
+        known = ("fields", "text", "label") if new else ("fields",)
+        with in_data_settings(_ARGUMENTS, new=new), with_remedies(known, remedy):
             return read_labelled_texts(path, labelled=labelled, **named)
 
 

@@ -128,7 +128,7 @@ class LanguageModelJob(FineTuneWork):
 
         window, parts = self.window, self.parts
         several = parts.several
-        before = self._figures(parts.validation, several), self._figures(self.old, self.old_separators)
+        before = self._figures(parts.validation, several), self._old_before()
         train = tokenize(parts.train, self.tokenizer, separators=several)
         rows = min(settings.batch_size, max(1, len(train) // (2 * window)))
         judged = None
@@ -160,6 +160,18 @@ class LanguageModelJob(FineTuneWork):
     def _save(self, to: Path) -> None:
         self.learner.save(to)
         data_digests.carry(self.folder, to)
+
+    def _old_before(self) -> dict[str, float] | None:
+        """Return the figures of the run on its old text, by its own vocabulary: a larger one costs it something."""
+        from ..tasks.language_modelling import measure, stored_tokenizer
+
+        if self.old is None:
+            return None
+        learner, tokenizer = (
+            rnnkit.Learner(rnnkit.load(self.folder), device=self.learner.device),
+            stored_tokenizer(self.folder),
+        )
+        return measure(learner, self.old, tokenizer, separators=self.old_separators, window=self.window)
 
     def _figures(self, texts: Texts | None, separators: bool) -> dict[str, float] | None:
         from ..tasks.language_modelling import measure

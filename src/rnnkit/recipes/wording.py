@@ -69,6 +69,11 @@ class DataSettings(Words):
         """Write a remedy; None where the command line has no such option."""
         if not set(remedy.arguments) <= set(self.settings):
             return None
+        if remedy.argument == "empty":
+            if remedy.value == "keep":  # recipes have no use for an empty text
+                return None
+            if self.new:
+                return "take it out of the file"
         clause = super().clause(remedy) or ""
         return clause.replace("type", "train again with", 1) if self.new and remedy.argument != "encoding" else clause
 
@@ -131,11 +136,11 @@ def in_data_settings(names: Iterable[str] | Mapping[str, str], *, new: bool = Fa
 
 
 @contextmanager
-def with_remedies(argument: str, *remedies: str) -> Iterator[None]:
+def with_remedies(argument: str | Sequence[str], *remedies: str) -> Iterator[None]:
     """Raise errors about data in a block that advise an argument with other remedies, for a setting of another name.
 
     Args:
-        argument: such as "fields", which names several columns.
+        argument: such as "fields", which names several columns; or several arguments.
         remedies: what to do instead.
 
     Example:
@@ -145,10 +150,11 @@ def with_remedies(argument: str, *remedies: str) -> Iterator[None]:
         ...
         rnnkit.errors.DataError: no such column; type --set data.source=NAME
     """
+    known = (argument,) if isinstance(argument, str) else argument
     try:
         yield
     except DataError as error:
-        if not any(isinstance(one, Remedy) and one.argument == argument for one in error.remedies):
+        if not any(isinstance(one, Remedy) and one.argument in known for one in error.remedies):
             raise
         raise DataError(error.problem, error.place, remedies, note=error.note) from None
 

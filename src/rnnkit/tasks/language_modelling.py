@@ -6,6 +6,7 @@ Legend: V vocabulary.
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from ..training.learner import Learner
 
 TOKENIZER, SEPARATORS = "tokenizer", "separators"  # their entries in what is stored with a model
+_AT_ONCE = 1 << 20  # tokens that are looked at together
 _ROW = 50_000  # tokens; a longer text is measured in several rows
 _SEGMENT = 32  # steps after which a model that learns on the way learns
 _TRIED = 10_000  # tokens of the validation text on which its rates are chosen
@@ -88,7 +90,31 @@ def figures(loss: float, count: int, size: TextSize) -> dict[str, float]:
     }
 
 
-def measure(learner: Learner, texts: Texts, tokenizer: Tokenizer, *, separators: bool, window: int) -> dict[str, float]:
+def unknown_sentence(tokens: TokenArray, tokenizer: Tokenizer) -> str | None:
+    """Return a sentence about tokens that the vocabulary lacks; None where it lacks none.
+
+    Example:
+        >>> import numpy as np
+        >>> from rnnkit.data import train_tokenizer
+        >>> from rnnkit.data.tokens import TokenArray
+        >>> tokenizer = train_tokenizer("char", ["ab"])
+        >>> unknown_sentence(TokenArray(np.array(tokenizer.encode("ab雪b"))), tokenizer)
+        '25.0% of 4 tokens are unknown to the model. They are cheap to predict, so the figures compare with none.'
+    """
+    if tokenizer.unknown is None:
+        return None
+    parts = (tokens[begin : begin + _AT_ONCE] for begin in range(0, len(tokens), _AT_ONCE))
+    share = sum(int((part == tokenizer.unknown).sum()) for part in parts) / len(tokens)
+    if not share:
+        return None
+    shown = f"{100 * share:.1f}%" if share >= 0.001 else "Less than 0.1%"
+    consequence = "They are cheap to predict, so the figures compare with none." if share >= 0.01 else ""
+    return f"{shown} of {len(tokens):,} tokens are unknown to the model. {consequence}".strip()
+
+
+def measure(
+    learner: Learner, texts: Texts, tokenizer: Tokenizer, *, separators: bool, window: int, warns: bool = False
+) -> dict[str, float]:
     """Return the figures of a language model on texts, read from beginning to end with the state carried along.
 
     Args:
@@ -97,10 +123,13 @@ def measure(learner: Learner, texts: Texts, tokenizer: Tokenizer, *, separators:
         tokenizer: the model's.
         separators: whether a token ends each text.
         window: steps that are computed at once; the result is the same within rounding.
+        warns: whether a warning gives the share of tokens that the vocabulary lacks.
     """
     from ..data.text.token_files import tokenize
 
     tokens = tokenize(texts, tokenizer, separators=separators)
+    if warns and (told := unknown_sentence(tokens, tokenizer)) is not None:
+        warnings.warn(told, stacklevel=3)
     return measure_tokens(learner, tokens, size_of(texts, tokenizer), window=window)
 
 

@@ -111,3 +111,7 @@ def test_labels_that_a_model_lacks(tmp_path):
     check_known(texts, ["good", "bad"])
     with pytest.raises(DataError, match=r"a\.csv:3: the label 'bad' is none of the model's"):
         check_known(texts, ["good", "worse"])
+    with pytest.raises(
+        DataError, match="none of the model's, nor is one of the 1 others; .*; call the fields as in the"
+    ):
+        check_known(texts, ["x", "y"])

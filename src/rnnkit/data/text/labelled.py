@@ -219,6 +219,11 @@ def _of_row(row: Row, fields: Sequence[str | int], place: Place) -> LabelledText
 def check_known(texts: Sequence[LabelledText], classes: Sequence[str]) -> None:
     """Raise DataError for a text whose label is none of a model's classes."""
     known = set(classes)
-    for one in texts:
-        if one.label not in known:
-            raise DataError(f"the label {one.label!r} is none of the model's{suggest(one.label, classes)}", one.place)
+    others = [one for one in texts if one.label not in known]
+    if not others:
+        return
+    first = others[0]
+    none = len(others) == len(texts) > 1  # another column may have been taken for the label
+    nor = f", nor is one of the {len(texts) - 1:,} others" if none else ""
+    problem = f"the label {first.label!r} is none of the model's{nor}{suggest(first.label, classes)}"
+    raise DataError(problem, first.place, "call the fields as in the training data" if none else None)
