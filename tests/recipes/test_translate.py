@@ -118,7 +118,11 @@ def test_the_network_is_inspected_on_held_out_pairs_and_on_others(run, tmp_path)
 
 def test_new_pairs_are_learnt_and_old_ones_kept(run, tmp_path):
     write_pairs(tmp_path / "new.csv", 40, seed=7)
-    call("finetune", run, tmp_path / "new.csv", "--epochs", 1, "--out", tmp_path / "tuned")
+    with (tmp_path / "new.csv").open("a", encoding="utf-8") as file:
+        file.write("one zebra,一 馬\n")
+    tuned = call("finetune", run, tmp_path / "new.csv", "--epochs", 1, "--out", tmp_path / "tuned")
+    assert "the vocabulary lacks 'zebra'; the model reads <unk> there" in tuned.output
+    assert "the vocabulary lacks '馬'; the model reads <unk> there" in tuned.output
     report = json.loads((tmp_path / "tuned" / "report.json").read_text())
     assert report["new"]["before"].keys() == report["old"]["after"].keys() == {"bleu", "chrf"}
     metrics = json.loads((run / "metrics.json").read_text())["test"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -138,6 +138,7 @@ class FineTuneJob(FineTuneWork):
         classes, old_classes: names of the new head's classes and of the old one's; None for no new head.
         evaluate: gives figures as ``rnnkit evaluate`` prints them, of the "new" rows for the test or the "old" ones, as
             the network is then; the second argument says whether it still has its old head. None: the learner's.
+        told: what was found in the new data, a sentence each.
     """
 
     learner: Learner
@@ -150,6 +151,11 @@ class FineTuneJob(FineTuneWork):
     classes: tuple[str, ...] | None = None
     old_classes: tuple[str, ...] | None = None
     evaluate: Callable[[Literal["new", "old"], bool], dict[str, float]] | None = None
+    told: Sequence[str] = ()
+
+    def findings(self) -> list[str]:
+        """Return what was found in the new data."""
+        return list(self.told)
 
     def run(self, settings: FineTune, folder: Path) -> History:
         """Fine-tune, and write the results into the folder; see `run_job`."""

@@ -82,4 +82,5 @@ def make_job(recipe: Intents, folder: Path, data: DataRequest, settings: FineTun
         old_test=pair(test) if test else None,
         old_from=name_old(folder, f"sentences of {recipe.data.path}"),
         evaluate=evaluate,
+        told=vocabulary.unknown_sentences(texts),
     )

@@ -139,6 +139,7 @@ class PairRecipe(Recipe):
 
         def answer(data: DataRequest) -> Columns:
             texts = read_sources(data.path, self.data, data.encoding)
+            _warn_of_unknown(model, texts)
             found = model.answer(texts, progress="answering")
             return {"source": texts, "prediction": [one.text for one in found], "score": [one.score for one in found]}
 
@@ -146,8 +147,6 @@ class PairRecipe(Recipe):
 
     def answerer(self, folder: Path) -> Answerer:
         """Return a function from texts to the answers of the folder's model, with their attention."""
-        from ..data.text.report import unknown_sentence
-
         model = self.answers(folder)
 
         def answer(
@@ -165,11 +164,7 @@ class PairRecipe(Recipe):
                 "coverage_penalty": coverage_penalty,
             }
             given: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
-            tokenizers = model.tokenizers
-            if not tokenizers.copies:
-                read = [(text, tokenizers.read(text)[0]) for text in texts]
-                if (lacks := unknown_sentence(read, tokenizers.source)) is not None:
-                    warnings.warn(lacks, stacklevel=2)
+            _warn_of_unknown(model, texts)
             return model.answer(texts, replace(self.search, **given), attention=True)
 
         return answer
@@ -236,6 +231,7 @@ class PairRecipe(Recipe):
             old_test=None if old is None or not old.get("test") else arrays(old["test"]),
             old_from=name_old(folder, "pairs of the first training"),
             evaluate=evaluate,
+            told=model.tokenizers.unknown_sentences(pairs),
         )
 
     def _to_judge(self, folder: Path, data: DataRequest | None) -> list[TextPair]:
@@ -246,6 +242,11 @@ class PairRecipe(Recipe):
         if not parts.pairs.get("test"):
             raise DataError(f"{folder} held no pairs back (data.test=0); name a file of pairs: --data FILE")
         return parts.pairs["test"]
+
+
+def _warn_of_unknown(model: PairModel, texts: Sequence[str]) -> None:
+    for lacks in model.tokenizers.unknown_sentences([TextPair(text, ()) for text in texts]):
+        warnings.warn(lacks, stacklevel=3)
 
 
 def divide(data: Data) -> Parts:

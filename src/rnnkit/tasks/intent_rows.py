@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..data.sentences import quoted
 from ..data.text.characters import CharTokenizer
 from ..data.text.tagged_words import TaggedWordTokenizer
 from ..data.text.tokenizer import Preparation, Tokenizer
@@ -69,6 +70,25 @@ class IntentVocabulary:
         for row, letters in zip(ids, self.characters.encode_many(word[:LONGEST_WORD] for word in words), strict=True):
             row[1 : 1 + len(letters)] = letters[:LONGEST_WORD]
         return ids
+
+    def unknown_sentences(self, texts: Iterable[TaggedText]) -> list[str]:
+        """Return a sentence about the words of texts that the vocabulary lacks; nothing where it has all.
+
+        Example:
+            >>> from rnnkit.data.text.tagged import TaggedText
+            >>> IntentVocabulary.of([TaggedText("Play Jay")]).unknown_sentences([TaggedText("Play it")])
+            ["1 word is unknown to the model, which reads the letters alone: 'it'."]
+        """
+        new = dict.fromkeys(
+            word
+            for text in texts
+            for word, number in zip(text.words, self.words.ids_of(text.words), strict=True)
+            if number == self.words.unknown
+        )
+        if not new:
+            return []
+        words = "1 word is" if len(new) == 1 else f"{len(new):,} words are"
+        return [f"{words} unknown to the model, which reads the letters alone: {quoted(list(new), 8)}."]
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON values that `from_dict` makes the same vocabulary of."""

@@ -5,7 +5,7 @@ Legend: S tokens of a source, T tokens of an answer.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -85,6 +85,19 @@ class PairTokenizers:
             ids = ids[: self.longest - 1]
             words = words[: max(0, max(ids, default=0) + 1 - len(self.source))]
         return [*ids, end_of(self.source)], words
+
+    def unknown_sentences(self, pairs: Sequence[TextPair]) -> list[str]:
+        """Return sentences about what the sources, and the targets, hold and the vocabulary lacks; none for copies."""
+        from ..data.text.report import unknown_sentence
+
+        if self.copies:
+            return []
+        sides = [
+            [(pair.source, self.read(pair.source)[0]) for pair in pairs],
+            [(text, self.target.encode(text)) for pair in pairs for text in pair.targets],
+        ]
+        found = [unknown_sentence(*one) for one in zip(sides, (self.source, self.target), strict=True)]
+        return list(dict.fromkeys(one for one in found if one is not None))
 
     def rows(self, pairs: Iterable[TextPair]) -> RaggedRows:
         """Return the ids of pairs, a row for each right answer."""
