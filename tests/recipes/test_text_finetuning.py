@@ -93,6 +93,11 @@ def test_what_a_model_cannot_become_is_refused(pretrained, reviews, tmp_path):
     assert not (tmp_path / "x").exists()
 
 
+def test_new_texts_are_read_as_the_first_were(pretrained, reviews, tmp_path):
+    wrong = call("finetune", pretrained, reviews, "--set", "data.field=label", "--out", tmp_path / "x")
+    assert refused(wrong, "data.field=label arrived; new data is read as the run's own was: leave data.field out")
+
+
 def test_a_text_that_is_too_short_to_be_divided_is_refused(pretrained, tmp_path):
     (tmp_path / "one.txt").write_text("der film war gut .", encoding="utf-8")
     out = tmp_path / "tuned"

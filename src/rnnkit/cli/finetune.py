@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
@@ -43,7 +43,7 @@ from .arguments import (
 )
 from .command import WORDS
 from .launch import Launch
-from .member import check_restartable, exchange_of, has_begun, member, run_folder
+from .member import check_restartable, exchange_of, has_begun, member, run_folder, say_exchanges
 from .misplaced import check_data, check_run
 from .output import INTERRUPTED, plain_warnings
 
@@ -125,6 +125,7 @@ def finetune(
         request, assignments = with_target_path(request, chosen, assignments)
         assert request is not None
         defaults = chosen.require("finetune", run).fine_tune_defaults()
+        _refuse_reading(assignments, known_settings(chosen), known_settings(defaults))
     else:
         name, chosen = chosen.successor(task, request)
         defaults = chosen.transfer_defaults()
@@ -139,6 +140,7 @@ def finetune(
     if launched.starts(settings.device):
         launched.run(ctx.meta.get(WORDS, ()), name, out, None)
         return
+    say_exchanges(exchange)
     restartable = check_restartable(out, restartable, resumed=False)
     facts = {"from": str(run), "sha256": _digest(run, stored), "data": str(request.path), "settings": asdict(settings)}
     facts |= {} if task is None else {"task": task}
@@ -155,6 +157,17 @@ def finetune(
         with run_folder(lambda: runs.start(name, chosen, out, finetune=facts, again=begun)) as folder:
             history = _run(job, settings, folder, out or folder, request)
         _conclude(folder, history)
+
+
+def _refuse_reading(assignments: Iterable[str], of_run: Container[str], of_tuning: Container[str]) -> None:
+    """Raise ConfigError for a setting of how the run's own data was read, which a fine-tuning keeps."""
+    for one in assignments:
+        name = one.partition("=")[0].strip()
+        if name.startswith("data.") and name in of_run and name not in of_tuning:
+            raise ConfigError(
+                f"{one} arrived; new data is read as the run's own was: leave {name} out, and write the data in that "
+                "form, with the same names of columns"
+            )
 
 
 def _refuse_quantized(run: Path) -> None:
