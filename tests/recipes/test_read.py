@@ -125,7 +125,7 @@ def test_finetune_learns_new_characters(trained, tmp_path):
         run,
         new,
         "--set",
-        "epochs=4",
+        "epochs=10",
         "--set",
         "lr=0.01",
         "--set",
