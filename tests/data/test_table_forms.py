@@ -104,7 +104,7 @@ def test_a_cell_that_may_mean_a_missing_value_names_the_argument(read, code):
     ("raw", "message"),
     [
         (b"PK\x03\x04\0\0", "is a ZIP archive or a spreadsheet, not text; unpack it, or save the spreadsheet as CSV"),
-        (gzip.compress(b"a,b\n1,2\n"), "is packed by gzip, not text; unpack it first"),
+        (gzip.compress(b"a,b\n1,2\n", mtime=0), "is packed by gzip, not text; unpack it first"),
         (b"PAR1\0\xff\0PAR1", "is a table of Parquet, not text; give it the suffix .parquet"),
         (b"\n<!DOCTYPE html>\n<p>404</p>", "is a web page or XML, not a table; save the table itself"),
     ],
