@@ -14,6 +14,7 @@ import typer
 from ..errors import ConfigError, check_number, check_whole
 from ..recipes.base import Recipe
 from ..recipes.interface import Answerer, TextAnswer
+from ..recipes.text_files import in_one_line
 from .output import INTERRUPTED, in_options, plain_warnings
 
 BATCH = 32  # texts of a file that are answered together
@@ -148,7 +149,7 @@ class Answering:
 
     def _print(self, names: list[str], answers: list[TextAnswer]) -> None:
         for name, answer in zip(names, answers, strict=True):
-            typer.echo(f"{name}\t{one_line(answer.text)}" if self.named else one_line(answer.text))
+            typer.echo(f"{name}\t{in_one_line(answer.text)}" if self.named else in_one_line(answer.text))
 
     def _draw(self, answer: TextAnswer, path: Path) -> None:
         from ..plotting.attention import attention_picture
@@ -170,15 +171,10 @@ class Answering:
                 write_table(columns, out)
             else:
                 with replacing(out) as temporary:
-                    temporary.write_text("".join(one_line(text) + "\n" for text in texts), encoding="utf-8")
+                    temporary.write_text("".join(in_one_line(text) + "\n" for text in texts), encoding="utf-8")
         except OSError as error:
             raise ConfigError(f"--out {out} cannot be written ({error.strerror}); name another file") from error
         typer.echo(f"Wrote {len(texts):,} {'answer' if len(texts) == 1 else 'answers'} to {out}")
-
-
-def one_line(text: str) -> str:
-    """Return an answer without line breaks, so that line N answers text N."""
-    return " ".join(text.split("\n"))
 
 
 def numbered(texts: Iterable[str]) -> Iterator[tuple[str, str]]:
@@ -200,7 +196,6 @@ def file_texts(file: Path, encoding: str | None, field: str | None, recipe: Reci
     from ..data.text.files import format_of
     from ..data.text.texts import read_texts
     from ..errors import DataError, Place, Remedy
-    from ..recipes.text_files import in_one_line
 
     data = getattr(recipe, "data", None)
     with in_options("encoding", "field"):
@@ -211,15 +206,17 @@ def file_texts(file: Path, encoding: str | None, field: str | None, recipe: Reci
             raise DataError(what, Place(str(file)))
         if format_of(file) not in ("txt", None):
             own = getattr(data, "source", None)
+
+            def texts_in(field: str | None) -> list[str]:
+                return [in_one_line(text) for text, _ in read_texts(file, field=field, encoding=encoding, empty="keep")]
+
             try:
-                found = read_texts(file, field=field, encoding=encoding, empty="keep")
-                return [in_one_line(text) for text, _ in found]
+                return texts_in(field)
             except DataError as error:
                 fields = [one.value for one in error.remedies if isinstance(one, Remedy) and one.argument == "field"]
                 if field is not None or own not in fields:
                     raise
-            found = read_texts(file, field=own, encoding=encoding, empty="keep")
-            return [in_one_line(text) for text, _ in found]
+            return texts_in(own)
         if field is not None:
             raise ConfigError(f"--field {field} arrived, but {file} is plain text, which has no fields; leave it out")
         text = "".join(decode_file(file, encoding))

@@ -27,13 +27,13 @@ def wide_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
 
     Args:
         logits: z [N, C].
-        labels: y [N], int64, from 0 to C − 1.
+        labels: y [N], whole numbers from 0 to C − 1.
 
     Example:
         >>> wide_cross_entropy(torch.zeros(2, 4), torch.tensor([0, 3])) / torch.log(torch.tensor(4.0))
         tensor(1.)
     """
-    found: Tensor = _WideCrossEntropy.apply(logits, labels)  # type: ignore[no-untyped-call]
+    found: Tensor = _WideCrossEntropy.apply(logits, labels.long())  # type: ignore[no-untyped-call]
     return found
 
 

@@ -46,7 +46,7 @@ def troubles_of(tokenizers: PairTokenizers, train: Sequence[TextPair], test: Jud
     lengths = [[len(tokenizers.source.encode(pair.source)) for pair in part] for part in (train, test.pairs)]
     told += long_sources(*lengths, part=test.part)
     texts = [one.text for one in test.answers]
-    blocks = search.no_repeat_ngram is not None and 0 < search.no_repeat_ngram <= 3
+    blocks = 0 < search.no_repeat_ngram <= 3
     remedy = "more epochs, or more pairs" if blocks else "--set search.no_repeat_ngram=3"
     return [*told, *repeated_outputs(texts, remedy=remedy), *empty_outputs(texts)]
 

@@ -141,7 +141,7 @@ def _format(file: Path, data: Data) -> Any:
 
 
 def in_one_line(text: str) -> str:
-    """Return a text with a space in place of each line break, as sources are read.
+    """Return a text with a space in place of its line breaks, as sources are read and answers are written.
 
     Example:
         >>> in_one_line("an apple.\\n\\nmy friend"), in_one_line(" a ")

@@ -167,10 +167,8 @@ class LanguageModelJob(FineTuneWork):
 
         if self.old is None:
             return None
-        learner, tokenizer = (
-            rnnkit.Learner(rnnkit.load(self.folder), device=self.learner.device),
-            stored_tokenizer(self.folder),
-        )
+        learner = rnnkit.Learner(rnnkit.load(self.folder), device=self.learner.device)
+        tokenizer = stored_tokenizer(self.folder)
         return measure(learner, self.old, tokenizer, separators=self.old_separators, window=self.window)
 
     def _figures(self, texts: Texts | None, separators: bool) -> dict[str, float] | None:

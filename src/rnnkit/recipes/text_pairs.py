@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from ..errors import DataError
 from ..runs import Metrics, data_digests, record
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 PREDICTIONS, TOKENIZERS, ATTENTION = "predictions.csv", "tokenizers.json", "attention-{}.png"
 _PICTURES = 2
 _INSPECTED = 32  # pairs that a network is measured on
-_SCORED = 500  # pairs that are answered before and after a fine-tuning
 _FIGURES = ("test", "validation", "baselines", "signatures", "rows", "chosen_on", "seconds")  # of the page
 
 
@@ -190,49 +189,9 @@ class PairRecipe(Recipe):
 
     def fine_tune_job(self, folder: Path, data: DataRequest, settings: FineTune) -> FineTuneJob:
         """Return the folder's model with the pairs of a file to learn, read as its own were."""
-        from ..data.text.groups import split_groups
-        from .finetuning import FineTuneJob, name_old, read_old
+        from .pair_finetuning import make_job
 
-        model = self.answers(folder)
-        pairs = read_new_pairs(self.data, data)
-        shares = {"validation": settings.validation} if settings.validation else {}
-        rows = split_groups([(pair.source, pair.targets[0]) for pair in pairs], shares, seed=settings.seed)
-        learned, validation = ([pairs[row] for row in rows.get(name, [])] for name in ("train", "validation"))
-        learner = make_learner(self.fit, model.model, settings.device)
-        learner.extra = model.tokenizers.to_dict()
-
-        def arrays(part: Sequence[TextPair], longest: int | None = None) -> tuple[Any, Any]:
-            rows = model.tokenizers.rows(part)
-            return (rows if longest is None else _short_enough(rows, longest)[0]).arrays()
-
-        def read() -> dict[str, list[TextPair]]:
-            parts = divide(self.data)
-            data_digests.check(folder, parts.digests, "its old version is expected")
-            return parts.pairs
-
-        def save(to: Path) -> None:
-            learner.save(to)
-            data_digests.carry(folder, to)
-
-        old = read_old(folder, settings, read)
-
-        def evaluate(which: Literal["new", "old"], old_head: bool) -> dict[str, float]:
-            kept = {} if old is None else old
-            group = (validation or learned) if which == "new" else kept.get("test") or kept["train"]
-            found = self.answers_of(model, group[:_SCORED])
-            return self.judged(found, group[:_SCORED]).figures
-
-        return FineTuneJob(
-            learner=learner,
-            new=arrays(learned, self.data.longest),
-            validation=arrays(validation) if validation else None,
-            save=save,
-            old=None if old is None else (lambda: arrays(old["train"], self.data.longest)),
-            old_test=None if old is None or not old.get("test") else arrays(old["test"]),
-            old_from=name_old(folder, "pairs of the first training"),
-            evaluate=evaluate,
-            told=model.tokenizers.unknown_sentences(pairs),
-        )
+        return make_job(self, folder, data, settings)
 
     def _to_judge(self, folder: Path, data: DataRequest | None) -> list[TextPair]:
         if data is not None:
@@ -301,7 +260,7 @@ class PreparedPairs(PreparedRun):
         data_digests.record(folder, self.parts.digests)
         tokenizers = self._tokenizers(folder)
         learned = recipe.training_pairs(pairs["train"])
-        train, left_out = _short_enough(tokenizers.rows(learned), recipe.data.longest)
+        train, left_out = short_enough(tokenizers.rows(learned), recipe.data.longest)
         learner = make_learner(fit, build(recipe.model, tokenizers, recipe.seed), recipe.device)
         learner.extra = tokenizers.to_dict()
         batches = LengthBatches(train, fit.batch_size, seed=recipe.seed)
@@ -333,8 +292,7 @@ class PreparedPairs(PreparedRun):
             learned = [pair for pair in learned if len(encode(pair.source)) <= longest]
             told = [f"{recipe.count_rows(left_out)} of more than {longest} tokens (data.longest) left out of training"]
         metrics["split"], metrics["rows"] = "; ".join([self.parts.division, *told]), counts
-        told += troubles_of(tokenizers, learned, judged, recipe.search)
-        troubles = metrics["troubles"] = told
+        troubles = metrics["troubles"] = [*told, *troubles_of(tokenizers, learned, judged, recipe.search)]
         metrics = record(folder, history, metrics, chosen_on=choice.described(), final=metrics.get("test", {}))
         shown = model.answer([pair.source for pair in judged.pairs[:_PICTURES]], attention=True)
         with numbered_names():
@@ -401,8 +359,8 @@ def write_answers(file: Path, pairs: Sequence[TextPair], answers: Sequence[TextA
     write_table(columns, file)
 
 
-def _short_enough(rows: Any, longest: int) -> tuple[Any, int]:
-    """The rows without those that have a longer side, and how many these are."""
+def short_enough(rows: Any, longest: int) -> tuple[Any, int]:
+    """Return the rows without those that have a longer side, and how many these are."""
     import numpy as np
 
     short = np.flatnonzero(np.max(rows.lengths, axis=0) <= longest + 1)  # the end is one more

@@ -90,7 +90,7 @@ def figures(loss: float, count: int, size: TextSize) -> dict[str, float]:
     }
 
 
-def unknown_sentence(tokens: TokenArray, tokenizer: Tokenizer) -> str | None:
+def unknown_share_sentence(tokens: TokenArray, tokenizer: Tokenizer) -> str | None:
     """Return a sentence about tokens that the vocabulary lacks; None where it lacks none.
 
     Example:
@@ -98,7 +98,7 @@ def unknown_sentence(tokens: TokenArray, tokenizer: Tokenizer) -> str | None:
         >>> from rnnkit.data import train_tokenizer
         >>> from rnnkit.data.tokens import TokenArray
         >>> tokenizer = train_tokenizer("char", ["ab"])
-        >>> unknown_sentence(TokenArray(np.array(tokenizer.encode("ab雪b"))), tokenizer)
+        >>> unknown_share_sentence(TokenArray(np.array(tokenizer.encode("ab雪b"))), tokenizer)
         '25.0% of 4 tokens are unknown to the model. They are cheap to predict, so the figures compare with none.'
     """
     if tokenizer.unknown is None:
@@ -128,7 +128,7 @@ def measure(
     from ..data.text.token_files import tokenize
 
     tokens = tokenize(texts, tokenizer, separators=separators)
-    if warns and (told := unknown_sentence(tokens, tokenizer)) is not None:
+    if warns and (told := unknown_share_sentence(tokens, tokenizer)) is not None:
         warnings.warn(told, stacklevel=3)
     return measure_tokens(learner, tokens, size_of(texts, tokenizer), window=window)
 

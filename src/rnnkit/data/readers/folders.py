@@ -17,14 +17,15 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 TABLES = (".csv", ".tsv", ".txt", ".parquet")
-_MANIFEST = "manifest.json"  # of shards
 _LITTER = {"thumbs.db", "desktop.ini"}  # Windows leaves these in folders
 IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm")
 
 
 def find_format(path: Path) -> str:
     """Return "tables" or "images", by the files in the classes' folders; or "shards", by their manifest."""
-    if (path / _MANIFEST).is_file() and next(path.glob("*.parquet"), None) is not None:
+    from ..shards.manifest import MANIFEST
+
+    if (path / MANIFEST).is_file() and next(path.glob("*.parquet"), None) is not None:
         return "shards"
     suffixes = {file.suffix.lower() for _, file in list_class_files(path, flat=True)}
     if suffixes <= set(TABLES):

@@ -18,7 +18,7 @@ import numpy as np
 
 from ...errors import ConfigError, DataError, Place, Remedy, check_choice, check_path, check_whole
 from ...serialization import remove_leftovers
-from ..text.files import Paths, check_reading, check_use, find_files
+from ..text.files import Paths, check_reading, check_use, format_of
 from ..text.texts import UNITS, Piece
 from ..text.tokenizer import Tokenizer
 from .addresses import Storage, is_address
@@ -166,7 +166,10 @@ def make_shards(
         if (kind == "text" and found == "audio") or (kind == "audio" and found not in ("audio", "tar")):
             raise ConfigError.of("kind", kind, f"the source holds files of {found}")
         kind = kind or ("audio" if found == "audio" else "text")
-        lines = found == "text" and _lines(files, unit, format)
+        kinds = {format or format_of(file) or "txt" for file in files} if found == "text" else set()
+        if kinds and "txt" not in kinds:
+            check_use(min(kinds), unit=unit)
+        lines = bool(kinds) and kinds <= {"txt", "jsonl"} and unit != "paragraph"  # they can be cut at any line
         portions = divide(files, found, shard_bytes, lines=lines, encoding=encoding)
     if kind != "text":
         _refuse({**given, "tokens": tokens, "tokenizer": tokenizer}, f"shards of {kind}")
@@ -277,14 +280,6 @@ def _refuse(given: dict[str, Any], what: str) -> None:
 def _whole(number: int, path: Path) -> Portion:
     files = [path] if path.is_file() else [one for one in path.rglob("*") if one.is_file()]
     return Portion(number, (Span(str(path)),), sum(one.stat().st_size for one in files))
-
-
-def _lines(files: list[Path], unit: str | None, format: str | None) -> bool:
-    """Whether texts can be cut at any line: plain text, unless paragraphs are wanted, and JSON lines."""
-    kind = find_files(str(files[0]), format)[1]
-    if all(find_files(str(file), format)[1] != "txt" for file in files):
-        check_use(kind, unit=unit)
-    return kind == "jsonl" or (kind == "txt" and unit != "paragraph")
 
 
 def _named(tokenizer: Any) -> str | None:

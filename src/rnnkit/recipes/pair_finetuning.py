@@ -1,0 +1,65 @@
+"""The fine-tuning of a network for pairs of texts on pairs of a user's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from ..runs import data_digests
+from ..tasks.text_pairs import TextPair
+from .finetuning import FineTune, FineTuneJob, name_old, read_old
+from .pair_network import make_learner
+from .text_files import read_new_pairs
+from .text_pairs import PairRecipe, divide, short_enough
+
+if TYPE_CHECKING:
+    from .interface import DataRequest
+
+_SCORED = 500  # pairs that are answered before and after it
+
+
+def make_job(recipe: PairRecipe, folder: Path, data: DataRequest, settings: FineTune) -> FineTuneJob:
+    """Return the folder's model with the pairs of a file to learn, read as its own were."""
+    from ..data.text.groups import split_groups
+
+    model = recipe.answers(folder)
+    pairs = read_new_pairs(recipe.data, data)
+    shares = {"validation": settings.validation} if settings.validation else {}
+    rows = split_groups([(pair.source, pair.targets[0]) for pair in pairs], shares, seed=settings.seed)
+    learned, validation = ([pairs[row] for row in rows.get(name, [])] for name in ("train", "validation"))
+    learner = make_learner(recipe.fit, model.model, settings.device)
+    learner.extra = model.tokenizers.to_dict()
+
+    def arrays(part: Sequence[TextPair], longest: int | None = None) -> tuple[Any, Any]:
+        rows = model.tokenizers.rows(part)
+        return (rows if longest is None else short_enough(rows, longest)[0]).arrays()
+
+    def read() -> dict[str, list[TextPair]]:
+        parts = divide(recipe.data)
+        data_digests.check(folder, parts.digests, "its old version is expected")
+        return parts.pairs
+
+    def save(to: Path) -> None:
+        learner.save(to)
+        data_digests.carry(folder, to)
+
+    old = read_old(folder, settings, read)
+
+    def evaluate(which: Literal["new", "old"], old_head: bool) -> dict[str, float]:
+        kept = {} if old is None else old
+        group = (validation or learned) if which == "new" else kept.get("test") or kept["train"]
+        found = recipe.answers_of(model, group[:_SCORED])
+        return recipe.judged(found, group[:_SCORED]).figures
+
+    return FineTuneJob(
+        learner=learner,
+        new=arrays(learned, recipe.data.longest),
+        validation=arrays(validation) if validation else None,
+        save=save,
+        old=None if old is None else (lambda: arrays(old["train"], recipe.data.longest)),
+        old_test=None if old is None or not old.get("test") else arrays(old["test"]),
+        old_from=name_old(folder, "pairs of the first training"),
+        evaluate=evaluate,
+        told=model.tokenizers.unknown_sentences(pairs),
+    )
