@@ -24,6 +24,7 @@ KINDS = {
     "untied": {"tied": False},
     "adaptive": {"tied": False, "cutoffs": (5, 11)},
     "awd": DROPOUTS,
+    "normalised": {"layer_norm": True},
 }
 
 

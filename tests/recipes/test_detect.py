@@ -118,6 +118,7 @@ def test_finetune_learns_a_new_class(trained, tmp_path):
     result = call("finetune", run, new, *more, "--out", tmp_path / "tuned")
     assert result.exit_code == 0, result.output
     assert "New classes to find (1): flag." in result.stdout
+    assert "New classes to find (1): flag." in (tmp_path / "tuned" / "report.html").read_text(encoding="utf-8")
     report = json.loads((tmp_path / "tuned" / "report.json").read_text())
     assert report["new"]["after"]["ap50_flag"] > report["new"]["before"]["ap50_flag"]
     assert {"map50", "ap50_disc"} <= set(report["old"]["after"])

@@ -103,6 +103,7 @@ def test_a_new_class_joins_in_a_run_of_its_own_and_the_old_run_stays(base):
     assert contents(base) == before
     folder = Path("more")
     names = {"model.safetensors", "report.json", "before_after.png", "finetune.json", "metrics.json", "history.csv"}
+    names |= {"report.html", "troubles.txt"}
     assert names <= {path.name for path in folder.iterdir()}
     assert rnnkit.load(folder).head.out_features == 3
     report = json.loads((folder / "report.json").read_text())

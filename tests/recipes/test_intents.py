@@ -159,6 +159,10 @@ def test_it_is_fine_tuned(trained, tmp_path):
     with runs.start("intents", recipe, tmp_path / "tuned") as folder:
         history = run_job(job, settings, folder)
     assert "slot_f1" in history.report.new.after
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert ">Before and after</h2>" in page
+    assert "please" in page[page.index(">Samples</h2>") :]
+    assert "of validation" in (folder / "troubles.txt").read_text(encoding="utf-8")
     assert recipe.predict(folder, DataRequest(file))["prediction"] == [text.intent for text in new]
     write(file, [{"text": "a", "intent": "other", "slots": [{"slot": "x", "start": 0, "end": 1}]}])
     with pytest.raises(DataError, match=r"1 sentences are of intents that training has none of: other \(1\); 1 slots"):

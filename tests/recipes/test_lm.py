@@ -313,6 +313,12 @@ def test_it_is_fine_tuned_on_other_texts_and_learns_their_characters(recipe, lea
     assert report.new.after["bits_per_character"] < report.new.before["bits_per_character"] - 1
     assert report.old.before["loss"] == pytest.approx(recipe.evaluate(run)["loss"], abs=0.5)
     assert "test text of text.txt" in report.method["old data"]
+    page = (tmp_path / "tuned" / "report.html").read_text(encoding="utf-8")
+    for section in ("Before and after", "What the data and the output show", "Samples", "The worst answers", "Curves"):
+        assert f">{section}</h2>" in page
+    assert (tmp_path / "tuned" / "sample.txt").read_text(encoding="utf-8").startswith(recipe.prompt)
+    troubles = json.loads((tmp_path / "tuned" / "metrics.json").read_text())["troubles"]
+    assert (tmp_path / "tuned" / "troubles.txt").read_text(encoding="utf-8").splitlines() == troubles != []
     model, tokenizer, *_ = recipe.language_model(tmp_path / "tuned")
     assert model.vocabulary == len(tokenizer) > runs_before
     assert tokenizer.decode(tokenizer.encode("ö猫")) == "ö猫"

@@ -152,6 +152,10 @@ def test_it_is_fine_tuned_to_a_new_class(trained, tmp_path):
     with runs.start("text-classify", recipe, tmp_path / "tuned") as folder:
         run_job(job, settings, folder)
     assert rnnkit.load(folder).class_names == ("bad", "good", "order")
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert "please send the" in page[page.index(">Samples</h2>") :]
+    assert "Confusion matrix of 3 classes." in page
+    assert "are equal to a text of train" in (folder / "troubles.txt").read_text(encoding="utf-8")
     (tmp_path / "a.txt").write_text("please send the song to me\nthe song was superb, number 7\n")
     assert recipe.predict(folder, DataRequest(tmp_path / "a.txt"))["prediction"] == ["order", "good"]
     assert json.loads((folder / "metrics.json").read_text())["test"]["accuracy"] > 0.9

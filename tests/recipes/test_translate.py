@@ -127,6 +127,14 @@ def test_new_pairs_are_learnt_and_old_ones_kept(run, tmp_path):
     assert report["new"]["before"].keys() == report["old"]["after"].keys() == {"bleu", "chrf"}
     metrics = json.loads((run / "metrics.json").read_text())["test"]
     assert report["old"]["before"] == pytest.approx(metrics)
+    page = (tmp_path / "tuned" / "report.html").read_text(encoding="utf-8")
+    assert faults_of(page) == []
+    assert f"fine-tuned on {tmp_path / 'new.csv'}</h1>" in page
+    for section in ("Before and after", "Samples", "The worst answers", "Attention"):
+        assert f">{section}</h2>" in page
+    troubles = (tmp_path / "tuned" / "troubles.txt").read_text(encoding="utf-8")
+    assert "the vocabulary lacks 'zebra'" in troubles
+    assert "of the held-out pairs of the new data" in troubles
     assert call("evaluate", tmp_path / "tuned").exit_code == 0
 
 

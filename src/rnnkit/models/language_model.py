@@ -52,6 +52,7 @@ class LanguageModel(SequenceTagger):
         cutoffs: the first ids of the clusters of an adaptive softmax (Grave et al. 2017), for large vocabularies whose
             ids are sorted by frequency, as in (2000, 10_000): a token of a later cluster costs less. Not with ``tied``.
         init: of the recurrent weights. The embedding is drawn from N(0, 1), that of a tied model from N(0, 0.09).
+        layer_norm: normalise the products in the recurrent layers (Ba, Kiros & Hinton 2016).
 
     Shapes:
         ids [B, T] (and ``lengths`` [B]) → logits [B, T, V], 0 behind a row's length. With ``cutoffs``
@@ -82,6 +83,7 @@ class LanguageModel(SequenceTagger):
         weight_dropout: float = 0.0,
         cutoffs: Sequence[int] | None = None,
         init: Init = "keras",
+        layer_norm: bool = False,
     ) -> None:
         settings = {name: value for name, value in locals().items() if name not in ("self", "__class__")}
         check_choice(cell, "cell", tuple(RECURRENT_LAYERS))
@@ -101,9 +103,8 @@ class LanguageModel(SequenceTagger):
         parts: list[torch.nn.Module] = []
         for number, (before, after) in enumerate(pairwise(sizes)):
             parts.append(VariationalDropout(hidden_dropout if number else input_dropout))
-            parts.append(
-                RECURRENT_LAYERS[cell](before, after, batch_first=True, weight_dropout=weight_dropout, init=init)
-            )
+            options: Any = {"weight_dropout": weight_dropout, "init": init, "layer_norm": layer_norm}
+            parts.append(RECURRENT_LAYERS[cell](before, after, batch_first=True, **options))
         parts.append(VariationalDropout(output_dropout))
         arguments = {**settings, "cutoffs": None if cutoffs is None else list(cutoffs)}
         kept = [part for part in parts if not isinstance(part, VariationalDropout) or part.p]

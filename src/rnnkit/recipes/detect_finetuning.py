@@ -13,6 +13,7 @@ from rnnkit.recipes.detect import Detect, PreparedDetection
 from rnnkit.recipes.detect_data import DetectItems, in_classes, with_boxes, without_judging
 from rnnkit.recipes.detect_network import learner_of
 from rnnkit.recipes.finetuning import FineTune, FineTuneWork, name_old, read_old, say_old, write_results
+from rnnkit.recipes.finetuning_page import Shown
 from rnnkit.recipes.interface import DataRequest
 from rnnkit.recipes.picture_data import readable
 from rnnkit.runs import data_digests
@@ -98,7 +99,10 @@ class DetectJob(FineTuneWork):
         if settings.replay is not None:
             report = replace(report, method={"replay": f"{settings.replay:g} of the new rows", **report.method})
         report = say_old(report, self.old_from, self.old)
-        return write_results(self.learner, report, history, settings, folder, self._save, old_test=old is not None)
+        shown = Shown(self.told)
+        return write_results(
+            self.learner, report, history, settings, folder, self._save, old_test=old is not None, shown=shown
+        )
 
     def _batches(self, pictures: PictureSet, settings: FineTune, *, shuffle: bool) -> Any:
         from rnnkit.data.images import PictureAugment

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from ..errors import ConfigError, DataError
 from ..runs import FINETUNE, REPORT, Metrics, read_facts, record
 from ..tasks.ranges import Count, Factor, NotNegative, Positive, Seed, Settings, Share
+from .finetuning_page import Shown, write_page
 
 if TYPE_CHECKING:
     import torch
@@ -139,6 +140,7 @@ class FineTuneJob(FineTuneWork):
         evaluate: gives figures as ``rnnkit evaluate`` prints them, of the "new" rows for the test or the "old" ones, as
             the network is then; the second argument says whether it still has its old head. None: the learner's.
         told: what was found in the new data, a sentence each.
+        show: gives what the page shows of the answers, as the network is after it; None: nothing.
     """
 
     learner: Learner
@@ -152,6 +154,7 @@ class FineTuneJob(FineTuneWork):
     old_classes: tuple[str, ...] | None = None
     evaluate: Callable[[Literal["new", "old"], bool], dict[str, float]] | None = None
     told: Sequence[str] = ()
+    show: Callable[[], Shown] | None = None
 
     def findings(self) -> list[str]:
         """Return what was found in the new data."""
@@ -172,8 +175,8 @@ class FineTuneJob(FineTuneWork):
             raise ConfigError(f"{asked} needs rows of the first training, which the recipe does not give; {add}")
 
 
-def divide(x: torch.Tensor, y: torch.Tensor, settings: FineTune) -> tuple[Pair, Pair | None]:
-    """Return new rows for training and test, some of each class.
+def held_out_rows(y: torch.Tensor, settings: FineTune) -> torch.Tensor:
+    """Return whether each new row is kept from training, some of each class.
 
     Raises:
         DataError: the labels are not one a row.
@@ -190,6 +193,12 @@ def divide(x: torch.Tensor, y: torch.Tensor, settings: FineTune) -> tuple[Pair, 
         held_out.append(rows[torch.randperm(len(rows), generator=generator)[: round(len(rows) * settings.validation)]])
     judged = torch.zeros(len(y), dtype=torch.bool)
     judged[torch.cat(held_out)] = True
+    return judged
+
+
+def divide(x: torch.Tensor, y: torch.Tensor, settings: FineTune) -> tuple[Pair, Pair | None]:
+    """Return new rows for training and test; see `held_out_rows`."""
+    judged = held_out_rows(y, settings)
     return (x[~judged], y[~judged]), (x[judged], y[judged]) if bool(judged.any()) else None
 
 
@@ -297,7 +306,17 @@ def run_job(job: FineTuneJob, settings: FineTune, folder: Path) -> History:
     report = history.report if job.evaluate is None else _in_own_unit(history.report, before, job.evaluate)
     if report.old is not None:
         report = replace(report, method={"old data": job.old_from, **report.method})
-    return write_results(learner, report, history, settings, folder, job.save, old_test=job.old_test is not None)
+    shown = Shown() if job.show is None else job.show()
+    return write_results(
+        learner,
+        report,
+        history,
+        settings,
+        folder,
+        job.save,
+        old_test=job.old_test is not None,
+        shown=shown._replace(troubles=list(dict.fromkeys([*job.told, *shown.troubles]))),
+    )
 
 
 def write_results(
@@ -310,8 +329,9 @@ def write_results(
     *,
     old_test: bool,
     chosen_on: str | None = None,
+    shown: Shown,
 ) -> History:
-    """Write model, adapters, report, metrics, history and pictures into the folder of a fine-tuned run.
+    """Write model, adapters, report, metrics, history, pictures and the page into the folder of a fine-tuned run.
 
     Args:
         learner: of the network.
@@ -322,6 +342,7 @@ def write_results(
         save: writes the model and all that predicting takes.
         old_test: whether the report's old rows were held out, and so count as the test.
         chosen_on: what the epoch was chosen on; None: nothing was chosen.
+        shown: what the recipe adds to the page; its troubles are also in ``metrics.json``.
 
     Returns:
         The history, its `report` as it was written.
@@ -339,8 +360,10 @@ def write_results(
         metrics["test"] = dict(report.old.after)
     sides = {"new data": report.new, "old data": report.old}
     figures = {name: (one.before or {}, one.after or {}) for name, one in sides.items() if one is not None}
+    metrics["troubles"] = list(shown.troubles)
     pictures.before_after(figures, folder / PICTURE)
     record(folder, history, metrics, chosen_on=chosen_on)
+    write_page(folder, report, history, figures, shown)
     history.report = report
     return history
 

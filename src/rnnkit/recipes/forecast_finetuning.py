@@ -10,6 +10,7 @@ from ..errors import ConfigError
 from ..runs import chosen_on_validation, data_digests
 from ..tasks.ranges import Count, Positive, Share, WholeNumber
 from .finetuning import FineTune, FineTuneWork, name_old, read_old, write_results
+from .finetuning_page import Shown
 from .forecast_source import in_forecast_settings
 from .interface import DataRequest
 
@@ -160,9 +161,18 @@ class ForecastJob(FineTuneWork):
         report = replace(report, method={**told, **report.method})
         validation = new.windows.get("validation")
         by = None if validation is None else chosen_on_validation(len(validation), "windows")
-        write_lines([*self.findings(), *concluded], folder / FINDINGS)
+        found = [*self.findings(), *concluded]
+        write_lines(found, folder / FINDINGS)
         return write_results(
-            self.learner, report, history, settings, folder, self._save, old_test=old is not None, chosen_on=by
+            self.learner,
+            report,
+            history,
+            settings,
+            folder,
+            self._save,
+            old_test=old is not None,
+            chosen_on=by,
+            shown=Shown(found),
         )
 
     def _save(self, to: Path) -> None:

@@ -133,19 +133,26 @@ def known(
     ]
 
 
-def troubles(parts: Parts, vocabulary: IntentVocabulary) -> list[str]:
-    """Return sentences about what keeps a model from learning, and what it knows beforehand."""
+def troubles(
+    parts: Parts, vocabulary: IntentVocabulary, names: tuple[Sequence[str], Sequence[str]] | None = None
+) -> list[str]:
+    """Return sentences about what keeps a model from learning, and what it knows beforehand.
+
+    Args:
+        parts: the sentences.
+        vocabulary: of the model.
+        names: intents and tags that it knows; None: those of the training part.
+    """
     from rnnkit.data import text_report
     from rnnkit.data.text.troubles import few_examples
     from rnnkit.tasks.intent_rows import names_of
 
     found = list(parts.notes)
+    intents, tags = names or names_of(parts.train)
     for part in ("validation", "test"):
         texts = getattr(parts, part)
         if texts:
-            found += [
-                f"{part}: {sentence}; they count as wrong." for sentence in known(texts, *names_of(parts.train))[1]
-            ]
+            found += [f"{part}: {sentence}; they count as wrong." for sentence in known(texts, intents, tags)[1]]
     found += few_examples(Counter(text.intent for text in parts.train))
     found += few_examples(Counter(f"slot {slot.name}" for text in parts.train for slot in text.slots))
     judged = "test" if parts.test else "validation"

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from rnnkit.data.splits import held_out
 from rnnkit.errors import ConfigError, DataError
 from rnnkit.recipes.finetuning import FineTune, FineTuneJob, name_old, read_old
+from rnnkit.recipes.finetuning_page import Shown
 from rnnkit.recipes.intents import Intents, learner_of, load
-from rnnkit.recipes.intents_data import Parts, divide, known
+from rnnkit.recipes.intents_data import Parts, divide, known, troubles
+from rnnkit.recipes.intents_results import answers_of
 from rnnkit.recipes.interface import DataRequest
+from rnnkit.recipes.text_page import add_answers
 from rnnkit.runs import data_digests
 
 if TYPE_CHECKING:
@@ -73,6 +76,12 @@ def make_job(recipe: Intents, folder: Path, data: DataRequest, settings: FineTun
         learner.save(to)
         data_digests.carry(folder, to)
 
+    def show() -> Shown:
+        group = judged or learned
+        found = understand(model, vocabulary, group)
+        told = troubles(Parts(learned, judged, [], [], "", {}), vocabulary, (model.class_names, model.tags))
+        return Shown(told, lambda page: add_answers(page, answers_of(group, found)))
+
     return FineTuneJob(
         learner=learner,
         new=pair(learned),
@@ -83,4 +92,5 @@ def make_job(recipe: Intents, folder: Path, data: DataRequest, settings: FineTun
         old_from=name_old(folder, f"sentences of {recipe.data.path}"),
         evaluate=evaluate,
         told=vocabulary.unknown_sentences(texts),
+        show=show,
     )

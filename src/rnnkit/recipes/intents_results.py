@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rnnkit.recipes.run_page import page_figures
-from rnnkit.recipes.text_page import Sample, write_text_page
+from rnnkit.recipes.text_page import Answers, Sample, write_text_page
 
 if TYPE_CHECKING:
     from rnnkit.data.text.tagged import TaggedText
     from rnnkit.tasks.intents import Understood
+
+    Rated = tuple[float, TaggedText, Understood]
 
 MISTAKES, SLOTS = "mistakes.csv", "slots.csv"
 _SHOWN = 10  # sentences of a part of the page
@@ -25,6 +27,17 @@ def slots_of(text: TaggedText, found: Understood) -> str:
         for name, start, end in _stretches(text, found)
     ]
     return json.dumps(slots, ensure_ascii=False)
+
+
+def answers_of(texts: Sequence[TaggedText], found: Sequence[Understood]) -> Answers:
+    """Return what a page shows of sentences, and of what the model understood of them."""
+    rows = _rated(texts, found)
+    return Answers(
+        samples=[_sample(*row) for row in rows[:_SHOWN]],
+        worst=[_sample(*row) for row in sorted(rows, key=lambda row: row[0])[:_SHOWN]],
+        surest=[_sample(*row) for row in _mistakes(rows)[:_SHOWN]],
+        quality="probability",
+    )
 
 
 def write_results(
@@ -50,9 +63,8 @@ def write_results(
     from rnnkit.runs.tables import write_table
     from rnnkit.tasks.span_scores import scores_by_name
 
-    rows = [(one.confidence * one.slot_confidence, text, one) for text, one in zip(texts, found, strict=True)]
-    wrong = [row for row in rows if row[1].intent != row[2].intent or row[1].word_slots != row[2].slots]
-    wrong.sort(key=lambda row: -row[0])
+    rows = _rated(texts, found)
+    wrong = _mistakes(rows)
     if texts:
         write_table(
             {
@@ -74,13 +86,21 @@ def write_results(
         lead=model,
         history=history,
         troubles=troubles,
-        samples=[_sample(*row) for row in rows[:_SHOWN]],
-        worst=[_sample(*row) for row in sorted(rows, key=lambda row: row[0])[:_SHOWN]],
-        surest=[_sample(*row) for row in wrong[:_SHOWN]],
         length_quality=[(float(len(text.words)), sure) for sure, text, _ in rows],
-        quality="probability",
         figures=page_figures(metrics),
+        **answers_of(texts, found)._asdict(),
     )
+
+
+def _rated(texts: Sequence[TaggedText], found: Sequence[Understood]) -> list[Rated]:
+    """Return sentences with what was understood of them, and how sure that is."""
+    return [(one.confidence * one.slot_confidence, text, one) for text, one in zip(texts, found, strict=True)]
+
+
+def _mistakes(rows: Sequence[Rated]) -> list[Rated]:
+    """Return the rows that are wrong, the surest first."""
+    wrong = [row for row in rows if row[1].intent != row[2].intent or row[1].word_slots != row[2].slots]
+    return sorted(wrong, key=lambda row: -row[0])
 
 
 def _sample(sure: float, text: TaggedText, found: Understood) -> Sample:

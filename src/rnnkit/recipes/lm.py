@@ -47,6 +47,7 @@ class Model(NetworkSettings):
         hidden_dropout: of dropping a feature between layers, for all steps of a window.
         output_dropout: of dropping a feature in front of the head, for all steps of a window.
         weight_dropout: of dropping a recurrent weight, for all steps of a window.
+        layer_norm: whether recurrent layers normalise their products.
         cutoffs: the first ids of the clusters of an adaptive softmax, as in 2000,10000, for large vocabularies.
     """
 
@@ -60,6 +61,7 @@ class Model(NetworkSettings):
     hidden_dropout: Share = 0.2
     output_dropout: Share = 0.2
     weight_dropout: Share = 0.0
+    layer_norm: bool = True
     cutoffs: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
@@ -269,10 +271,7 @@ class Lm(Recipe):
         """Return the folder's model with other texts to learn."""
         from rnnkit.recipes.text_finetuning import LanguageModelJob
 
-        fit = self.fit
-        return LanguageModelJob.open(
-            self.data, fit.window, folder, data, settings, lr=fit.lr, clip_norm=fit.clip_norm, optimizer=fit.optimizer
-        )
+        return LanguageModelJob.open(self, folder, data, settings)
 
     def fine_tune_defaults(self) -> FineTune:
         """Return the settings of a fine-tuning on other texts that a user has not set."""
@@ -329,6 +328,7 @@ def awd() -> Lm:
         hidden_dropout=0.2,
         output_dropout=0.4,
         weight_dropout=0.5,
+        layer_norm=False,
     )
     fit = Fit(epochs=40, batch_size=40, window=70, lr=2e-3, clip_norm=0.25, ar=2.0, tar=1.0, weight_decay=1.2e-6)
     return replace(lm(), model=model, fit=fit, vocabulary=WORDS)

@@ -12,16 +12,19 @@ if TYPE_CHECKING:
     from rnnkit.data import Tokenizer
     from rnnkit.data.text.parts import TextParts
     from rnnkit.data.tokens import TokenArray
+    from rnnkit.recipes.text_page import Answers
 
+SAMPLE = "sample.txt"
 SAMPLE_TOKENS, TEMPERATURES = 400, (0.8, 0.5, 1.0)
 LARGEST_COMPARED = 200_000_000  # bytes of texts whose parts are compared with each other
 FIGURES = ("test", "dynamic_evaluation", "validation")
 
 
-def write_samples(model: Any, tokenizer: Tokenizer, prompt: str, seed: int) -> list[str]:
-    """Return texts that a model writes after a prompt, at several temperatures; without one, as texts begin.
+def write_samples(folder: Path, model: Any, tokenizer: Tokenizer, prompt: str, seed: int) -> list[str]:
+    """Return texts that a model writes after a prompt, at several temperatures; the first is in ``sample.txt``, too.
 
-    A prompt of which the vocabulary lacks something, as an English one does beside Chinese, is left out.
+    Without a prompt they begin as texts do. A prompt of which the vocabulary lacks something, as an English one does
+    beside Chinese, is left out.
     """
     from rnnkit.generation import generate
 
@@ -34,9 +37,11 @@ def write_samples(model: Any, tokenizer: Tokenizer, prompt: str, seed: int) -> l
         "forbidden_ids": [one for one in (tokenizer.pad, tokenizer.unknown) if one is not None],
         "seed": seed,
     }
-    return [
+    samples = [
         prompt + generate(model, begin, temperature=temperature, **settings).texts[0] for temperature in TEMPERATURES
     ]
+    (folder / SAMPLE).write_text(samples[0], encoding="utf-8")
+    return samples
 
 
 def troubles(parts: TextParts, tokenizer: Tokenizer, samples: list[str]) -> list[str]:
@@ -55,6 +60,28 @@ def troubles(parts: TextParts, tokenizer: Tokenizer, samples: list[str]) -> list
         except DataError as error:  # a text that is too long to be held
             told.append(f"{held} was not compared with train: {error.problem}.")
     return told + repeated_outputs(samples, remedy="--repetition-penalty 1.2, or a higher temperature")
+
+
+def answers_of(model: Any, tokenizer: Tokenizer, tokens: TokenArray, samples: list[str]) -> Answers:
+    """Return what a page shows of a trained model.
+
+    Args:
+        model: the trained one.
+        tokenizer: its own.
+        tokens: of a text in which its worst passages and surest mistakes are looked for.
+        samples: what `write_samples` returned.
+    """
+    from rnnkit.recipes.text_page import Answers, Sample
+    from rnnkit.tasks.language_modelling import mistakes
+
+    worst, surest = (
+        [Sample(one.before, one.expected, one.found, one.figure) for one in found]
+        for found in mistakes(model, tokens, tokenizer)
+    )
+    written = [
+        Sample(f"temperature {temperature}", "", text) for temperature, text in zip(TEMPERATURES, samples, strict=True)
+    ]
+    return Answers(written, worst, surest, quality="loss in nats a token", sureness="probability")
 
 
 def write_page(
@@ -82,27 +109,15 @@ def write_page(
         history: of the training.
         metrics: what was measured, with the troubles.
     """
-    from rnnkit.recipes.text_page import Sample, write_text_page
-    from rnnkit.tasks.language_modelling import mistakes
+    from rnnkit.recipes.text_page import write_text_page
 
     looked_at = next(tokens[part] for part in ("test", "validation", "train") if part in tokens)
-    worst, surest = (
-        [Sample(one.before, one.expected, one.found, one.figure) for one in found]
-        for found in mistakes(model, looked_at, tokenizer)
-    )
     write_text_page(
         folder,
         title=f"A language model of {name}",
         lead=f"{model!r}, {len(tokenizer):,} tokens of the kind {tokenizer.kind}. Text is divided {division}.",
         history=history,
         troubles=metrics["troubles"],
-        samples=[
-            Sample(f"temperature {temperature}", "", text)
-            for temperature, text in zip(TEMPERATURES, samples, strict=True)
-        ],
-        worst=worst,
-        surest=surest,
-        quality="loss in nats a token",
-        sureness="probability",
         figures={name: found for name, found in metrics.items() if name in FIGURES},
+        **answers_of(model, tokenizer, looked_at, samples)._asdict(),
     )

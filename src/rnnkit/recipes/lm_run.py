@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from rnnkit.tasks.language_modelling import TextSize
     from rnnkit.types import Batches
 
-SAMPLE = "sample.txt"
-
 
 def build(settings: Model, vocabulary: int) -> rnnkit.LanguageModel:
     """Return the network with fresh weights, for this number of tokens."""
@@ -37,6 +35,7 @@ def build(settings: Model, vocabulary: int) -> rnnkit.LanguageModel:
         settings.output_dropout,
         settings.weight_dropout,
         settings.cutoffs or None,
+        layer_norm=settings.layer_norm,
     )
 
 
@@ -129,10 +128,9 @@ class PreparedLm(PreparedRun):
             metrics["summary"] = told
         judged = "validation text: the epoch with the lowest loss on it" if fit.keep_best else None
         final = {"loss": metrics["test"]["loss"]} if "test" in metrics else None
-        samples = write_samples(learner.model, self.tokenizer, recipe.prompt, recipe.seed)
+        samples = write_samples(folder, learner.model, self.tokenizer, recipe.prompt, recipe.seed)
         metrics["troubles"] = self.troubles(samples)
         metrics = runs.record(folder, history, metrics, chosen_on=judged, final=final)
-        (folder / SAMPLE).write_text(samples[0], encoding="utf-8")
         write_page(
             folder,
             recipe.data.named(),

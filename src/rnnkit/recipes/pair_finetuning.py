@@ -9,14 +9,18 @@ from typing import TYPE_CHECKING, Any, Literal
 from ..runs import data_digests
 from ..tasks.text_pairs import TextPair
 from .finetuning import FineTune, FineTuneJob, name_old, read_old
+from .finetuning_page import Shown
 from .pair_network import make_learner
+from .pair_page import Judged, answers_of, troubles_of
 from .text_files import read_new_pairs
+from .text_page import add_answers
 from .text_pairs import PairRecipe, divide, short_enough
 
 if TYPE_CHECKING:
     from .interface import DataRequest
 
 _SCORED = 500  # pairs that are answered before and after it
+_PICTURED = 3  # of them, whose attention the page shows
 
 
 def make_job(recipe: PairRecipe, folder: Path, data: DataRequest, settings: FineTune) -> FineTuneJob:
@@ -46,11 +50,22 @@ def make_job(recipe: PairRecipe, folder: Path, data: DataRequest, settings: Fine
 
     old = read_old(folder, settings, read)
 
+    judged: dict[str, Judged] = {}
+
     def evaluate(which: Literal["new", "old"], old_head: bool) -> dict[str, float]:
         kept = {} if old is None else old
         group = (validation or learned) if which == "new" else kept.get("test") or kept["train"]
-        found = recipe.answers_of(model, group[:_SCORED])
-        return recipe.judged(found, group[:_SCORED]).figures
+        answers, scores = recipe.answered(model, group[:_SCORED])
+        part = "the held-out pairs" if validation else "the pairs"
+        judged[which] = Judged(f"{part} of the {which} data", group[:_SCORED], answers, scores.each)
+        return scores.figures
+
+    def show() -> Shown:
+        last = judged["new"]  # by the trained network, which is judged at the end
+        told = troubles_of(model.tokenizers, learned, last, recipe.search)
+        pictured = model.answer([pair.source for pair in last.pairs[:_PICTURED]], attention=True)
+        answers = answers_of(last, pictured, recipe.quality)
+        return Shown(told, lambda page: add_answers(page, answers))
 
     return FineTuneJob(
         learner=learner,
@@ -62,4 +77,5 @@ def make_job(recipe: PairRecipe, folder: Path, data: DataRequest, settings: Fine
         old_from=name_old(folder, "pairs of the first training"),
         evaluate=evaluate,
         told=model.tokenizers.unknown_sentences(pairs),
+        show=show,
     )

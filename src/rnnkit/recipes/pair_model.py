@@ -41,7 +41,7 @@ class PairModel:
     def answer(
         self, texts: Sequence[str], search: Search | None = None, *, attention: bool = False, progress: str = ""
     ) -> list[TextAnswer]:
-        """Return the best answer to each text.
+        """Return the best answer to each text, by the network without dropout.
 
         Args:
             texts: the sources.
@@ -52,6 +52,8 @@ class PairModel:
         Raises:
             DataError: a text is empty.
         """
+        from ..layers.modes import mode
+
         for number, text in enumerate(texts):
             if not text.strip():
                 raise DataError(f"text {number + 1} of {len(texts)} is empty; expected a text: leave it out")
@@ -59,9 +61,10 @@ class PairModel:
         order = sorted(range(len(texts)), key=lambda row: len(read[row][0]))
         batches = [order[begin : begin + _ROWS] for begin in range(0, len(order), _ROWS)]
         found: dict[int, TextAnswer] = {}
-        for rows in _shown(batches, progress):
-            answers = self._answer([read[row] for row in rows], search or self.search, attention)
-            found.update(zip(rows, answers, strict=True))
+        with mode(self.model, training=False):
+            for rows in _shown(batches, progress):
+                answers = self._answer([read[row] for row in rows], search or self.search, attention)
+                found.update(zip(rows, answers, strict=True))
         return [found[row] for row in range(len(texts))]
 
     def _answer(self, read: list[tuple[list[int], list[str]]], search: Search, attention: bool) -> list[TextAnswer]:

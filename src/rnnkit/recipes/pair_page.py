@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from ..tasks.text_pairs import PairTokenizers, Search, TextPair
 from .interface import TextAnswer
-from .text_page import Sample, attention_of, write_text_page
+from .text_page import Answers, Sample, attention_of, write_text_page
 
 _SHOWN = 12
 
@@ -51,6 +51,30 @@ def troubles_of(tokenizers: PairTokenizers, train: Sequence[TextPair], test: Jud
     return [*told, *repeated_outputs(texts, remedy=remedy), *empty_outputs(texts)]
 
 
+def answers_of(test: Judged, pictured: Sequence[TextAnswer], quality: str) -> Answers:
+    """Return what a page shows of answers to pairs.
+
+    Args:
+        test: the answers to the pairs that judge.
+        pictured: answers whose attention is drawn.
+        quality: what the quality of an answer is.
+    """
+    rows = [
+        Sample(pair.source, pair.targets[0], answer.text, score)
+        for pair, answer, score in zip(test.pairs, test.answers, test.quality, strict=True)
+    ]
+    order = sorted(range(len(rows)), key=lambda row: test.quality[row])
+    wrong = [row for row in order if rows[row].found not in test.pairs[row].targets]
+    surest = sorted(wrong[: max(1, len(wrong) // 2)], key=lambda row: -test.answers[row].score)
+    return Answers(
+        samples=rows[:_SHOWN],
+        worst=[rows[row] for row in order[:_SHOWN]],
+        surest=[rows[row] for row in surest[:_SHOWN]],
+        pictures=[attention_of(one) for one in pictured],
+        quality=quality,
+    )
+
+
 def write_page(
     folder: Path,
     title: str,
@@ -76,25 +100,14 @@ def write_page(
         troubles: sentences.
         figures: what was measured.
     """
-    rows = [
-        Sample(pair.source, pair.targets[0], answer.text, score)
-        for pair, answer, score in zip(test.pairs, test.answers, test.quality, strict=True)
-    ]
-    order = sorted(range(len(rows)), key=lambda row: test.quality[row])
     lengths = [float(len(one.source_tokens)) for one in test.answers]
-    wrong = [row for row in order if rows[row].found not in test.pairs[row].targets]
-    surest = sorted(wrong[: max(1, len(wrong) // 2)], key=lambda row: -test.answers[row].score)
     write_text_page(
         folder,
         title=title,
         lead=lead,
         history=history,
         troubles=troubles,
-        samples=rows[:_SHOWN],
-        worst=[rows[row] for row in order[:_SHOWN]],
-        surest=[rows[row] for row in surest[:_SHOWN]],
-        pictures=[attention_of(one) for one in pictured],
         length_quality=list(zip(lengths, test.quality, strict=True)),
-        quality=quality,
         figures=figures,
+        **answers_of(test, pictured, quality)._asdict(),
     )

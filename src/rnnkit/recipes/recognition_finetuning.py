@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import rnnkit
 from rnnkit.errors import ConfigError
 from rnnkit.recipes.finetuning import FineTune, FineTuneWork, name_old, read_old, say_old, write_results
+from rnnkit.recipes.finetuning_page import Shown
 from rnnkit.runs import data_digests
 
 if TYPE_CHECKING:
@@ -126,7 +127,10 @@ class RecognitionJob(FineTuneWork):
         if settings.replay is not None:
             report = replace(report, method={"replay": f"{settings.replay:g} of the new rows", **report.method})
         report = say_old(report, parts.old_from, parts.old)
-        return write_results(self.learner, report, history, settings, folder, self._save, old_test=old is not None)
+        shown = Shown(self.told)
+        return write_results(
+            self.learner, report, history, settings, folder, self._save, old_test=old is not None, shown=shown
+        )
 
     def _save(self, to: Path) -> None:
         self.learner.save(to)

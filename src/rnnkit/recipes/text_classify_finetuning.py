@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rnnkit.data.labels import sorted_classes
 from rnnkit.errors import DataError
-from rnnkit.recipes.finetuning import FineTune, FineTuneJob, divide, name_old, read_old
+from rnnkit.recipes.finetuning import FineTune, FineTuneJob, divide, held_out_rows, name_old, read_old
+from rnnkit.recipes.finetuning_page import Shown
 from rnnkit.recipes.interface import DataRequest
 from rnnkit.recipes.text_classify import TextClassify, learner_of
-from rnnkit.recipes.text_classify_data import Parts
+from rnnkit.recipes.text_classify_data import Parts, troubles
 from rnnkit.recipes.text_classify_data import divide as divide_texts
+from rnnkit.recipes.text_classify_results import JudgedTexts
 from rnnkit.recipes.text_classify_trained import Trained
+from rnnkit.recipes.text_page import add_answers
 from rnnkit.runs import data_digests
 
 if TYPE_CHECKING:
@@ -58,6 +62,16 @@ def make_job(recipe: TextClassify, folder: Path, data: DataRequest, settings: Fi
         learner.save(to)
         data_digests.carry(folder, to)
 
+    def show() -> Shown:
+        tuned = replace(trained, model=learner.model, classes=classes)
+        held = held_out_rows(y, settings).tolist()
+        learned, judged = (
+            [text for text, out in zip(texts, held, strict=True) if out is kept] for kept in (False, True)
+        )
+        told = troubles(Parts(learned, judged, [], "", {}), trained.tokenizer, 0, recipe.data.max_tokens)
+        answers = JudgedTexts(tuned, judged or learned).answers()
+        return Shown(told, lambda page: add_answers(page, answers))
+
     return FineTuneJob(
         learner=learner,
         new=new,
@@ -68,4 +82,5 @@ def make_job(recipe: TextClassify, folder: Path, data: DataRequest, settings: Fi
         old_from=name_old(folder, f"texts of {recipe.data.path}"),
         classes=classes,
         old_classes=trained.classes,
+        show=show,
     )

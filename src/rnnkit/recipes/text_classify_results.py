@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rnnkit.recipes.run_page import page_figures
-from rnnkit.recipes.text_page import Picture, Sample, write_text_page
+from rnnkit.recipes.text_page import Answers, Picture, Sample, write_text_page
 
 if TYPE_CHECKING:
+    import torch
+
     from rnnkit.data.text.labelled import LabelledText
     from rnnkit.recipes.text_classify_trained import Trained
 
@@ -38,68 +40,87 @@ def write_results(
     """
     page: dict[str, Any] = {}
     if texts:
-        page = _judged(trained, list(texts), folder)
+        judged = JudgedTexts(trained, texts)
+        judged.write(folder)
+        page = {**judged.answers()._asdict(), "length_quality": judged.length_quality()}
     write_text_page(
         folder,
         title=f"Classes of the texts of {trained.recipe.data.path}",
         lead=f"{trained.model!r}, {len(trained.tokenizer):,} tokens of the kind {trained.tokenizer.kind}.",
         history=history,
         troubles=troubles,
-        quality="probability",
         figures=page_figures(metrics),
         **page,
     )
 
 
-def _judged(trained: Trained, texts: list[LabelledText], folder: Path) -> dict[str, Any]:
-    """Write mistakes and the confusion matrix, and return what the page shows of them."""
-    import torch
+class JudgedTexts:
+    """What a trained network answers about texts, beside their classes.
 
-    from rnnkit.diagnostics import pictures
-    from rnnkit.runs.tables import write_table
+    Args:
+        trained: the network.
+        texts: of its classes, at least one.
+    """
 
-    classes, count = trained.classes, len(trained.classes)
-    shares = trained.shares(texts)
-    sureness, found = shares.max(1)
-    true = torch.tensor([classes.index(one.label) for one in texts])
-    of_true = shares.gather(1, true[:, None])[:, 0]
-    matrix = torch.bincount(true * count + found, minlength=count**2).view(count, count).numpy()
-    pictures.confusion(matrix, classes, folder / CONFUSION)
-    missed = (found != true).nonzero()[:, 0]
-    surest = missed[sureness[missed].argsort(descending=True, stable=True)].tolist()
-    write_table(
-        {
-            "text": [texts[row].text for row in surest],
-            "label": [texts[row].label for row in surest],
-            "prediction": [classes[found[row]] for row in surest],
-            "confidence": [float(sureness[row]) for row in surest],
-        },
-        folder / MISTAKES,
-    )
+    def __init__(self, trained: Trained, texts: Sequence[LabelledText]) -> None:
+        import torch
 
-    def samples(rows: Sequence[int], scores: torch.Tensor) -> list[Sample]:
+        self.trained, self.texts, self.classes = trained, list(texts), trained.classes
+        count = len(self.classes)
+        shares = trained.shares(self.texts)
+        self.sureness, self.found = shares.max(1)
+        true = torch.tensor([self.classes.index(one.label) for one in self.texts])
+        self.of_true = shares.gather(1, true[:, None])[:, 0]
+        self.matrix = torch.bincount(true * count + self.found, minlength=count**2).view(count, count).numpy()
+        missed = (self.found != true).nonzero()[:, 0]
+        self.surest = missed[self.sureness[missed].argsort(descending=True, stable=True)].tolist()
+
+    def write(self, folder: Path) -> None:
+        """Write ``mistakes.csv`` and ``confusion.png``."""
+        from rnnkit.diagnostics import pictures
+        from rnnkit.runs.tables import write_table
+
+        pictures.confusion(self.matrix, self.classes, folder / CONFUSION)
+        write_table(
+            {
+                "text": [self.texts[row].text for row in self.surest],
+                "label": [self.texts[row].label for row in self.surest],
+                "prediction": [self.classes[self.found[row]] for row in self.surest],
+                "confidence": [float(self.sureness[row]) for row in self.surest],
+            },
+            folder / MISTAKES,
+        )
+
+    def answers(self) -> Answers:
+        """Return what a page shows of them."""
+        picture = Picture(
+            "Which classes are mistaken for which",
+            self._draw,
+            f"Confusion matrix of {len(self.classes)} classes.",
+            "A row for each true class, a column for each predicted one.",
+        )
+        return Answers(
+            samples=self._samples(range(len(self.texts)), self.sureness),
+            worst=self._samples(self.of_true.argsort(stable=True).tolist(), self.of_true),
+            surest=self._samples(self.surest, self.sureness),
+            pictures=[picture],
+            quality="probability",
+        )
+
+    def length_quality(self) -> list[tuple[float, float]]:
+        """Return the number of tokens of each text, and the probability of its class."""
+        lengths = self.trained.rows(self.texts, labelled=False).steps.tolist()
+        return list(zip(map(float, lengths), self.of_true.tolist(), strict=True))
+
+    def _samples(self, rows: Sequence[int], scores: torch.Tensor) -> list[Sample]:
         return [
-            Sample(texts[row].text[:500], texts[row].label, classes[found[row]], float(scores[row]))
+            Sample(self.texts[row].text[:500], self.texts[row].label, self.classes[self.found[row]], float(scores[row]))
             for row in rows[:_SHOWN]
         ]
 
-    def draw(path: Path) -> None:
+    def _draw(self, path: Path) -> None:
+        from rnnkit.diagnostics import pictures
+
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of fonts, which confusion.png has reported
-            pictures.confusion(matrix, classes, path)
-
-    lengths = trained.rows(texts, labelled=False).steps.tolist()
-    return {
-        "samples": samples(range(len(texts)), sureness),
-        "worst": samples(of_true.argsort(stable=True).tolist(), of_true),
-        "surest": samples(surest, sureness),
-        "length_quality": list(zip(map(float, lengths), of_true.tolist(), strict=True)),
-        "pictures": [
-            Picture(
-                "Which classes are mistaken for which",
-                draw,
-                f"Confusion matrix of {count} classes.",
-                "A row for each true class, a column for each predicted one.",
-            )
-        ],
-    }
+            pictures.confusion(self.matrix, self.classes, path)

@@ -17,16 +17,18 @@ import rnnkit
 from ..errors import ConfigError, DataError, Place
 from ..runs import REPORT, data_digests
 from .finetuning import FineTune, FineTuneWork, refuse_old_rows, write_results
+from .finetuning_page import Shown
 from .interface import DataRequest
 
 if TYPE_CHECKING:
     from ..data.text.parts import TextParts
     from ..data.text.texts import Texts
     from ..data.text.tokenizer import Tokenizer
+    from ..data.tokens import TokenArray
     from ..training.fine_tuning.report import Quality
     from ..training.history import History
     from ..types import Batches
-    from .text_source import TextSource
+    from .lm import Lm
 
 
 class TextsToClassify(Protocol):
@@ -51,8 +53,7 @@ class LanguageModelJob(FineTuneWork):
     """A language model with new texts to learn, read and checked.
 
     Attributes:
-        source: where the run's texts are, and how texts are read.
-        window: steps that a gradient goes back.
+        recipe: of the run.
         learner: of the model, which has the characters and words of the new texts, too.
         tokenizer: the model's, with these.
         parts: the new texts: for training and test.
@@ -62,8 +63,7 @@ class LanguageModelJob(FineTuneWork):
         folder: of the run that is fine-tuned.
     """
 
-    source: TextSource
-    window: int
+    recipe: Lm
     learner: rnnkit.Learner
     tokenizer: Tokenizer
     parts: TextParts
@@ -73,15 +73,14 @@ class LanguageModelJob(FineTuneWork):
     folder: Path
 
     @classmethod
-    def open(
-        cls, source: TextSource, window: int, folder: Path, data: DataRequest, settings: FineTune, **learner: Any
-    ) -> LanguageModelJob:
-        """Read the folder's model and the new texts, and write nothing; `learner` has settings of the learner."""
+    def open(cls, recipe: Lm, folder: Path, data: DataRequest, settings: FineTune) -> LanguageModelJob:
+        """Read the folder's model and the new texts, and write nothing."""
         from ..data import divide_texts, tokenize
         from ..tasks.language_modelling import SEPARATORS, TOKENIZER, stored_separators, stored_tokenizer
         from .finetuning import name_old, read_old
         from .shard_parts import divide_shards
 
+        source, fit = recipe.data, recipe.fit
         with source.wording(new=True):
             texts = source.read(data.path, data.encoding)
             parts = divide_texts(texts, validation=settings.validation, test=0.0, by=source.split)
@@ -92,7 +91,9 @@ class LanguageModelJob(FineTuneWork):
                 raise DataError(
                     f"the {name} part has 1 token; expected 2 or more: add text{off}", Place(str(data.path))
                 )
-        learning = rnnkit.Learner(model, device=settings.device, **learner)
+        learning = rnnkit.Learner(
+            model, device=settings.device, lr=fit.lr, clip_norm=fit.clip_norm, optimizer=fit.optimizer
+        )
         learning.extra |= {TOKENIZER: tokenizer.to_dict(), SEPARATORS: parts.several}
 
         def read() -> Texts | None:
@@ -109,7 +110,7 @@ class LanguageModelJob(FineTuneWork):
         # A language model has no old rows to replay, so what is lost is described and not measured.
         old = read_old(folder, replace(settings, replay=None, protect=None), read)
         old_from = name_old(folder, f"the test text of {source.named()}")
-        return cls(source, window, learning, tokenizer, parts, old, stored_separators(folder), old_from, folder)
+        return cls(recipe, learning, tokenizer, parts, old, stored_separators(folder), old_from, folder)
 
     def check(self, settings: FineTune) -> None:
         """Raise ConfigError for settings that a language model cannot use, before there is a run folder."""
@@ -126,7 +127,7 @@ class LanguageModelJob(FineTuneWork):
         from ..tasks.language_modelling import evaluation_batches
         from ..training.fine_tuning.report import Quality
 
-        window, parts = self.window, self.parts
+        window, parts = self.recipe.fit.window, self.parts
         several = parts.several
         before = self._figures(parts.validation, several), self._old_before()
         train = tokenize(parts.train, self.tokenizer, separators=several)
@@ -155,7 +156,21 @@ class LanguageModelJob(FineTuneWork):
         )
         if report.old is not None:
             report = replace(report, method={"old data": self.old_from, **report.method})
-        return write_results(self.learner, report, history, settings, folder, self._save, old_test=self.old is not None)
+        looked_at = train if judged is None else tokens
+        shown = self._shown(settings, folder, looked_at)
+        return write_results(
+            self.learner, report, history, settings, folder, self._save, old_test=self.old is not None, shown=shown
+        )
+
+    def _shown(self, settings: FineTune, folder: Path, tokens: TokenArray) -> Shown:
+        """Write a sample, and return what the page shows of the texts and of what the model writes."""
+        from .lm_results import answers_of, troubles, write_samples
+        from .text_page import add_answers
+
+        model = self.learner.model
+        samples = write_samples(folder, model, self.tokenizer, self.recipe.prompt, settings.seed)
+        answers = answers_of(model, self.tokenizer, tokens, samples)
+        return Shown(troubles(self.parts, self.tokenizer, samples), lambda page: add_answers(page, answers))
 
     def _save(self, to: Path) -> None:
         self.learner.save(to)
@@ -169,14 +184,14 @@ class LanguageModelJob(FineTuneWork):
             return None
         learner = rnnkit.Learner(rnnkit.load(self.folder), device=self.learner.device)
         tokenizer = stored_tokenizer(self.folder)
-        return measure(learner, self.old, tokenizer, separators=self.old_separators, window=self.window)
+        return measure(learner, self.old, tokenizer, separators=self.old_separators, window=self.recipe.fit.window)
 
     def _figures(self, texts: Texts | None, separators: bool) -> dict[str, float] | None:
         from ..tasks.language_modelling import measure
 
         if texts is None:
             return None
-        return measure(self.learner, texts, self.tokenizer, separators=separators, window=self.window)
+        return measure(self.learner, texts, self.tokenizer, separators=separators, window=self.recipe.fit.window)
 
 
 def _extended(folder: Path, texts: Texts) -> tuple[Any, Tokenizer]:

@@ -59,6 +59,17 @@ class AttentionMap(NamedTuple):
     attention: Any
 
 
+class Answers(NamedTuple):
+    """What a page shows of a model's answers; see `write_text_page`."""
+
+    samples: Sequence[Sample] = ()
+    worst: Sequence[Sample] = ()
+    surest: Sequence[Sample] = ()
+    pictures: Iterable[Picture | AttentionMap | None] = ()
+    quality: str = "score"
+    sureness: str | None = None
+
+
 def attention_of(answer: TextAnswer) -> AttentionMap | None:
     """Return the map of an answer's attention; None where it has none."""
     if answer.attention is None:
@@ -108,10 +119,25 @@ def write_text_page(
     if figures:
         page.add_figures(_ordered(figures))
     page.add_troubles("What the data and the output show")
-    _add_samples(page, "Samples", samples, quality)
-    _add_samples(page, "The worst answers", worst, quality)
-    _add_samples(page, "The surest mistakes", surest, sureness or quality)
-    found = list(pictures)
+    add_answers(page, Answers(samples, worst, surest, pictures, quality, sureness))
+    caption = "Training, and validation if data was held out. Where they separate, the model overfits."
+    page.add_curves(history, "Loss and metrics", caption=caption, more=bool(length_quality))
+    if length_quality:
+        page.picture(
+            lambda path: length_quality_picture(length_quality, path, quality=quality),
+            f"The {quality} of {len(length_quality)} texts over their length, and its mean.",
+            title="Length and quality",
+            caption="Each point is a text. The line is the mean of groups of about equal size.",
+        )
+    return page.write_run()
+
+
+def add_answers(page: Page, answers: Answers) -> None:
+    """Add sections with samples, the worst answers, the surest mistakes, maps of attention and pictures."""
+    _add_samples(page, "Samples", answers.samples, answers.quality)
+    _add_samples(page, "The worst answers", answers.worst, answers.quality)
+    _add_samples(page, "The surest mistakes", answers.surest, answers.sureness or answers.quality)
+    found = list(answers.pictures)
     if maps := [one for one in found if isinstance(one, AttentionMap)]:
         page.section(
             "Attention",
@@ -124,16 +150,6 @@ def write_text_page(
         page.section("Pictures")
         for picture in drawn:
             page.picture(picture.draw, picture.alt, title=picture.title, caption=picture.caption)
-    caption = "Training, and validation if data was held out. Where they separate, the model overfits."
-    page.add_curves(history, "Loss and metrics", caption=caption, more=bool(length_quality))
-    if length_quality:
-        page.picture(
-            lambda path: length_quality_picture(length_quality, path, quality=quality),
-            f"The {quality} of {len(length_quality)} texts over their length, and its mean.",
-            title="Length and quality",
-            caption="Each point is a text. The line is the mean of groups of about equal size.",
-        )
-    return page.write_run()
 
 
 def is_run_page(path: Path) -> bool:

@@ -103,14 +103,12 @@ class PairRecipe(Recipe):
     def evaluate(self, folder: Path, data: DataRequest | None = None) -> dict[str, float]:
         """Return the scores of the folder's model on the pairs it held out, or on a file of pairs."""
         pairs = self._to_judge(folder, data)
-        return self.judged(self.answers_of(self.answers(folder), pairs), pairs).figures
+        return self.answered(self.answers(folder), pairs)[1].figures
 
-    def answers_of(self, model: PairModel, pairs: Sequence[TextPair]) -> list[str]:
-        """Return a model's answers to the sources of pairs."""
-        from ..layers.modes import mode
-
-        with mode(model.model, training=False):
-            return [one.text for one in model.answer([pair.source for pair in pairs], progress="answering")]
+    def answered(self, model: PairModel, pairs: Sequence[TextPair]) -> tuple[list[TextAnswer], Scores]:
+        """Return a model's answers to the sources of pairs, and their scores."""
+        answers = model.answer([pair.source for pair in pairs], progress="answering")
+        return answers, self.judged([one.text for one in answers], pairs)
 
     def validate(self, folder: Path) -> dict[str, float]:
         """Return the scores of the folder's model on its validation pairs."""
@@ -118,7 +116,7 @@ class PairRecipe(Recipe):
         data_digests.check(folder, parts.digests, "judge on a file of other pairs: --data FILE")
         if not (pairs := parts.pairs.get("validation")):
             raise no_validation(folder, "pairs")
-        return self.judged(self.answers_of(self.answers(folder), pairs), pairs).figures
+        return self.answered(self.answers(folder), pairs)[1].figures
 
     def judged(self, answers: Sequence[str], pairs: Sequence[TextPair]) -> Scores:
         """Return the scores of answers to pairs."""

@@ -54,18 +54,30 @@ class FineTuningReport:
     method: Mapping[str, str] = field(default_factory=dict)
     findings: tuple[str, ...] = ()
 
+    def table(self) -> list[tuple[str, str, str, str]]:
+        """Return a row a figure: its name, before, after, and by how much it changed."""
+        return [
+            line
+            for which, quality in (("new", self.new), ("old", self.old))
+            if quality is not None
+            for line in _lines(which, quality)
+        ]
+
+    def how(self) -> dict[str, str]:
+        """Return what was trained, for how long, and what was asked for, by its name."""
+        share = self.trained / max(self.parameters, 1)
+        epochs = f"{self.epochs} epoch{'' if self.epochs == 1 else 's'}"
+        return {
+            "parameters trained": f"{self.trained:,} of {self.parameters:,} ({share:.1%})",
+            "time": f"{self.seconds:.1f} s, {epochs}; new data: {self.new_from}",
+            **self.method,
+        }
+
     def __str__(self) -> str:
-        rows = [("quality", "before", "after", "change")]
-        for which, quality in (("new", self.new), ("old", self.old)):
-            if quality is not None:
-                rows += _lines(which, quality)
+        rows = [("quality", "before", "after", "change"), *self.table()]
         width = max(24, *(len(row[0]) for row in rows))
         lines = [f"{name:<{width}}" + "".join(f"{cell:>8}" for cell in cells) for name, *cells in rows]
-        share = self.trained / max(self.parameters, 1)
-        lines.append(f"parameters trained: {self.trained:,} of {self.parameters:,} ({share:.1%})")
-        epochs = f"{self.epochs} epoch{'' if self.epochs == 1 else 's'}"
-        lines.append(f"time: {self.seconds:.1f} s, {epochs}; new data: {self.new_from}")
-        lines += [f"{name}: {value}" for name, value in self.method.items()]
+        lines += [f"{name}: {value}" for name, value in self.how().items()]
         return "\n".join([*lines, *self.findings])
 
     def to_dict(self) -> dict[str, Any]:
