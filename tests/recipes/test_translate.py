@@ -148,6 +148,18 @@ def test_new_pairs_that_are_too_long_are_not_learnt(run, tmp_path):
     assert job.new[0].values.shape[1] < 20
 
 
+def test_texts_that_are_longer_than_all_that_was_learnt_are_told(run, tmp_path):
+    told = "1 of 1 texts of the input (100.0%) is longer than all texts of the training, of up to "
+    assert told not in call("translate", run, "one two").stderr
+    assert told in call("translate", run, "one two " * 30).stderr
+    write_pairs(tmp_path / "new.csv", 20, seed=7)
+    with (tmp_path / "new.csv").open("a", encoding="utf-8") as file:
+        file.write(f"{'one two ' * 30},{'一二' * 20}\n")
+    new = ("--set", "validation=0", "--set", "replay=none", "--epochs", 1)
+    call("finetune", run, tmp_path / "new.csv", *new, "--out", tmp_path / "tuned")
+    assert told not in call("translate", tmp_path / "tuned", "one two " * 30).stderr
+
+
 def test_a_text_of_several_lines_is_read_as_one_line(run, tmp_path):
     (tmp_path / "a.jsonl").write_text(json.dumps({"source": ["one two", "three"]}) + "\n")
     (tmp_path / "b.jsonl").write_text(json.dumps({"source": "one two\nthree"}) + "\n")

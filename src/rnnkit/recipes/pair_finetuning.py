@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from ..runs import data_digests
 from ..tasks.text_pairs import TextPair
@@ -17,6 +16,7 @@ from .text_page import add_answers
 from .text_pairs import PairRecipe, divide, short_enough
 
 if TYPE_CHECKING:
+    from ..data.bucketing import RaggedRows
     from .interface import DataRequest
 
 _SCORED = 500  # pairs that are answered before and after it
@@ -33,11 +33,13 @@ def make_job(recipe: PairRecipe, folder: Path, data: DataRequest, settings: Fine
     rows = split_groups([(pair.source, pair.targets[0]) for pair in pairs], shares, seed=settings.seed)
     learned, validation = ([pairs[row] for row in rows.get(name, [])] for name in ("train", "validation"))
     learner = make_learner(recipe.fit, model.model, settings.device)
-    learner.extra = model.tokenizers.to_dict()
+    tokenizers = model.tokenizers
 
-    def arrays(part: Sequence[TextPair], longest: int | None = None) -> tuple[Any, Any]:
-        rows = model.tokenizers.rows(part)
-        return (rows if longest is None else short_enough(rows, longest)[0]).arrays()
+    def short(part: list[TextPair]) -> RaggedRows:
+        return short_enough(tokenizers.rows(part), recipe.data.longest)[0]
+
+    new = short(learned)
+    learner.extra = (tokenizers if tokenizers.trained is None else tokenizers.learning(new)).to_dict()
 
     def read() -> dict[str, list[TextPair]]:
         parts = divide(recipe.data)
@@ -62,20 +64,20 @@ def make_job(recipe: PairRecipe, folder: Path, data: DataRequest, settings: Fine
 
     def show() -> Shown:
         last = judged["new"]  # by the trained network, which is judged at the end
-        told = troubles_of(model.tokenizers, learned, last, recipe.search)
+        told = troubles_of(tokenizers, learned, last, recipe.search)
         pictured = model.answer([pair.source for pair in last.pairs[:_PICTURED]], attention=True)
         answers = answers_of(last, pictured, recipe.quality)
         return Shown(told, lambda page: add_answers(page, answers))
 
     return FineTuneJob(
         learner=learner,
-        new=arrays(learned, recipe.data.longest),
-        validation=arrays(validation) if validation else None,
+        new=new.arrays(),
+        validation=tokenizers.rows(validation).arrays() if validation else None,
         save=save,
-        old=None if old is None else (lambda: arrays(old["train"], recipe.data.longest)),
-        old_test=None if old is None or not old.get("test") else arrays(old["test"]),
+        old=None if old is None else (lambda: short(old["train"]).arrays()),
+        old_test=None if old is None or not old.get("test") else tokenizers.rows(old["test"]).arrays(),
         old_from=name_old(folder, "pairs of the first training"),
         evaluate=evaluate,
-        told=model.tokenizers.unknown_sentences(pairs),
+        told=tokenizers.unknown_sentences(pairs),
         show=show,
     )

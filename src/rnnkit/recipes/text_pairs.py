@@ -28,6 +28,7 @@ from .pair_settings import Data, Fit, Model
 from .text_files import read_new_pairs, read_pairs, read_sources
 
 if TYPE_CHECKING:
+    from ..data.bucketing import RaggedRows
     from .finetuning import FineTune, FineTuneJob
 
 PREDICTIONS, TOKENIZERS, ATTENTION = "predictions.csv", "tokenizers.json", "attention-{}.png"
@@ -136,7 +137,7 @@ class PairRecipe(Recipe):
 
         def answer(data: DataRequest) -> Columns:
             texts = read_sources(data.path, self.data, data.encoding)
-            _warn_of_unknown(model, texts)
+            _warn_of_trouble(model, texts)
             found = model.answer(texts, progress="answering")
             return {"source": texts, "prediction": [one.text for one in found], "score": [one.score for one in found]}
 
@@ -161,7 +162,7 @@ class PairRecipe(Recipe):
                 "coverage_penalty": coverage_penalty,
             }
             given: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
-            _warn_of_unknown(model, texts)
+            _warn_of_trouble(model, texts)
             return model.answer(texts, replace(self.search, **given), attention=True)
 
         return answer
@@ -201,9 +202,11 @@ class PairRecipe(Recipe):
         return parts.pairs["test"]
 
 
-def _warn_of_unknown(model: PairModel, texts: Sequence[str]) -> None:
-    for lacks in model.tokenizers.unknown_sentences([TextPair(text, ()) for text in texts]):
-        warnings.warn(lacks, stacklevel=3)
+def _warn_of_trouble(model: PairModel, texts: Sequence[str]) -> None:
+    tokenizers = model.tokenizers
+    unknown = tokenizers.unknown_sentences([TextPair(text, ()) for text in texts])
+    for sentence in (*unknown, *tokenizers.long_sentences(texts)):
+        warnings.warn(sentence, stacklevel=3)
 
 
 def divide(data: Data) -> Parts:
@@ -249,7 +252,7 @@ class PreparedPairs(PreparedRun):
 
     def run(self, folder: Path) -> Metrics:
         """Train, judge on the held-out pairs, and write model, metrics, history, answers and pictures."""
-        from ..data.bucketing import LengthBatches, RaggedRows
+        from ..data.bucketing import LengthBatches
         from ..plotting.attention import attention_picture
         from ..plotting.numbering import numbered_names
         from ..training.watching.scheduled_sampling import ScheduledSampling
@@ -259,12 +262,13 @@ class PreparedPairs(PreparedRun):
         tokenizers = self._tokenizers(folder)
         learned = recipe.training_pairs(pairs["train"])
         train, left_out = short_enough(tokenizers.rows(learned), recipe.data.longest)
+        tokenizers = tokenizers.learning(train)
         learner = make_learner(fit, build(recipe.model, tokenizers, recipe.seed), recipe.device)
         learner.extra = tokenizers.to_dict()
         batches = LengthBatches(train, fit.batch_size, seed=recipe.seed)
         held_out = None
         if pairs.get("validation"):
-            rows: RaggedRows = tokenizers.rows(pairs["validation"])
+            rows = tokenizers.rows(pairs["validation"])
             held_out = LengthBatches(rows, fit.batch_size, shuffle=False)
         steps = fit.epochs * (batches.steps or 1)
         sampling = [ScheduledSampling(fit.sampling, max(1, steps // 2))] if fit.sampling else []
@@ -357,7 +361,7 @@ def write_answers(file: Path, pairs: Sequence[TextPair], answers: Sequence[TextA
     write_table(columns, file)
 
 
-def short_enough(rows: Any, longest: int) -> tuple[Any, int]:
+def short_enough(rows: RaggedRows, longest: int) -> tuple[RaggedRows, int]:
     """Return the rows without those that have a longer side, and how many these are."""
     import numpy as np
 

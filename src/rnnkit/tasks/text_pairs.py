@@ -6,7 +6,7 @@ Legend: S tokens of a source, T tokens of an answer.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import DataError
@@ -65,12 +65,18 @@ class PairTokenizers:
         source, target: the tokenizers; the same one where the sides share a vocabulary.
         copies: whether words are copied.
         longest: sources are cut to this number of tokens, the end included; None never cuts.
+        trained: tokens of the longest source that the model learned from, the end included; None: not known.
     """
 
     source: Tokenizer
     target: Tokenizer
     copies: bool = False
     longest: int | None = None
+    trained: int | None = None
+
+    def learning(self, rows: RaggedRows) -> PairTokenizers:
+        """Return these, of a model that learns from rows as `rows` returns them."""
+        return replace(self, trained=max(self.trained or 0, int(rows.lengths[0].max())))
 
     def read(self, text: str) -> tuple[list[int], list[str]]:
         """Return the ids of a source, and its words that the vocabulary lacks where words are copied."""
@@ -99,6 +105,14 @@ class PairTokenizers:
         found = [unknown_sentence(*one) for one in zip(sides, (self.source, self.target), strict=True)]
         return list(dict.fromkeys(one for one in found if one is not None))
 
+    def long_sentences(self, texts: Sequence[str]) -> list[str]:
+        """Return a sentence about sources that are longer than all that the model learned from, where there are any."""
+        from ..data.text.troubles import long_sources
+
+        if self.trained is None:
+            return []
+        return long_sources([self.trained - 1], [len(self.read(text)[0]) - 1 for text in texts], part="the input")
+
     def rows(self, pairs: Iterable[TextPair]) -> RaggedRows:
         """Return the ids of pairs, a row for each right answer."""
         from ..data.bucketing import RaggedRows
@@ -118,7 +132,7 @@ class PairTokenizers:
         found: dict[str, Any] = {"tokenizer": self.target.to_dict()}
         if self.source is not self.target:
             found["source_tokenizer"] = self.source.to_dict()
-        return {**found, "copies": self.copies, "longest_source": self.longest}
+        return {**found, "copies": self.copies, "longest_source": self.longest, "trained_source": self.trained}
 
     @staticmethod
     def from_dict(values: dict[str, Any]) -> PairTokenizers:
@@ -133,7 +147,8 @@ class PairTokenizers:
             raise DataError("the model holds no tokenizer; expected one that `rnnkit train translate` made")
         target = Tokenizer.from_dict(values["tokenizer"])
         source = Tokenizer.from_dict(values["source_tokenizer"]) if "source_tokenizer" in values else target
-        return PairTokenizers(source, target, bool(values.get("copies")), values.get("longest_source"))
+        lengths = (values.get(name) for name in ("longest_source", "trained_source"))
+        return PairTokenizers(source, target, bool(values.get("copies")), *lengths)
 
 
 def end_of(tokenizer: Tokenizer) -> int:
