@@ -180,8 +180,11 @@ class Lm(Recipe):
         """Raise ConfigError or DataError where a part has too few tokens."""
         short = [name for name, count in tokens.items() if count < 2]
         if short:
-            off = "" if short[0] == "train" else f", or --set data.{short[0]}=0"
-            raise DataError(f"the {short[0]} part has 1 token; expected 2 or more: add text{off}")
+            off = [f"data.{name}=0" for name in short]
+            off += ["fit.keep_best=false"] if "validation" in short and self.fit.keep_best else []
+            remedy = "" if "train" in short else f", or hold none back: {' '.join(f'--set {one}' for one in off)}"
+            parts = f"{' and '.join(short)} {'part has' if len(short) == 1 else 'parts have'}"
+            raise DataError(f"the {parts} 1 token; expected 2 or more: add text{remedy}")
         most = tokens["train"] - 1
         if self.fit.batch_size > most:
             raise ConfigError(
