@@ -199,6 +199,6 @@ def test_nuclei_takes_the_last_pictures_by_name_as_the_test(tmp_path):
     recipe = override(find("nuclei")(), [f"data.path={tmp_path / 'set'}", "data.test_pictures=3"])
     prepared = recipe.prepare()
     assert sorted(prepared.tests["test"].names) == ["images/009", "images/010", "images/011"]
-    assert len(prepared.validation) == 2
-    assert len(prepared.train) == 7
+    assert len(prepared.validation) == 1
+    assert len(prepared.train) == 8
     assert "test: the last 3 pictures by name" in prepared.division

@@ -107,7 +107,7 @@ class NucleiData(InstancesData):
 
     path: str | None = _NUCLEI
     test_pictures: WholeNumber = _FILES
-    validation: NotNegative = 0.2
+    validation: NotNegative = 0.1
 
 
 @dataclass(frozen=True)
@@ -119,6 +119,7 @@ class Nuclei(Instances):
 
     model: SegmenterNetwork = field(default_factory=lambda: SegmenterNetwork(colour="gray", contrast="picture"))
     fit: InstancesFit = field(default_factory=lambda: InstancesFit(crop=128, repeats=4, lr=3e-3))
+    decode: ThingsDecoding = field(default_factory=lambda: ThingsDecoding(flips=True))
     data: NucleiData = field(default_factory=NucleiData)
 
     def divide(self) -> PictureParts:
