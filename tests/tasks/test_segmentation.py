@@ -136,7 +136,6 @@ def test_large_pictures_are_scaled_down_and_answers_back():
     assert found.things.size == (50, 80)
     stricter = segmenter.with_decoding(ThingsDecoding(smallest=10_000))(torch.rand(3, 50, 80))
     assert len(stricter.things) == 0
-    assert int(stricter.class_map.max()) == 0
 
 
 def test_too_large_pictures_and_other_models_are_refused(monkeypatch, tmp_path):

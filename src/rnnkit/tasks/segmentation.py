@@ -70,7 +70,7 @@ class Segmented(NamedTuple):
     """What was found in a picture.
 
     Attributes:
-        class_map: the class of each pixel, uint8 [H, W]: 0 background, n for class number n − 1.
+        class_map: the most probable class of each pixel, uint8 [H, W]: 0 background, n for class number n − 1.
         confidence: the mean over the pixels of the probability of the class that they were named.
         things: those that were separated; None where the network names pixels alone.
 
@@ -148,11 +148,11 @@ class Segmenter:
             classes, shapes: as `probabilities` returns them.
             size: (H, W).
         """
-        growing = self._growing
+        whole = classes if classes.shape[1:] == size else resize_image(classes, *size)
+        best, named = whole.max(0)
+        class_map, growing = named.to(torch.uint8), self._growing
         if growing is None:
-            whole = classes if classes.shape[1:] == size else resize_image(classes, *size)
-            best, named = whole.max(0)
-            return Segmented(named.to(torch.uint8), float(best.mean()))
+            return Segmented(class_map, float(best.mean()))
         numbers, count = grow(classes, shapes, growing)
         things = found_of(numbers, count, classes, shapes)
         least = getattr(self.decoding, "least", 0.0)
@@ -162,10 +162,7 @@ class Segmenter:
             shown = torch.from_numpy(resized(things.masks.map().numpy(), *size))
             things = FoundThings.of_masks(Masks(shown, len(things)), things.labels, things.scores)
             things = things.select(things.masks.areas > 0) if things.masks is not None else things
-        assert things.masks is not None
-        named = torch.cat([torch.zeros(1, dtype=torch.uint8), (things.labels + 1).to(torch.uint8)])
-        confidence = float(things.scores.mean()) if len(things) else 0.0
-        return Segmented(named[things.masks.map().long()], confidence, things)
+        return Segmented(class_map, float(things.scores.mean()) if len(things) else 0.0, things)
 
     def read(self, path: str | PathLike[str]) -> Segmented:
         """Return what is in the picture of a file.
