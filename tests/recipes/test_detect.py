@@ -109,6 +109,8 @@ def test_predict_prints_draws_and_writes_tables(trained, tmp_path):
     assert result.exit_code == 1
     assert "broken.png" in result.stderr
     assert result.stdout.splitlines() == [f"{tmp_path / 'grey.png'}\tnothing"]
+    result = call("predict", run, tmp_path / "grey.png", "--out", tmp_path / "none.csv", "--set", "decode.least=0.95")
+    assert result.stdout.splitlines()[-1] == f"Nothing was found in 1 of 1: {tmp_path / 'grey.png'}"
 
 
 def test_finetune_learns_a_new_class(trained, tmp_path):

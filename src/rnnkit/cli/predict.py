@@ -30,6 +30,7 @@ from .misplaced import check_data, check_no_texts, check_run
 from .output import check_overwrites, complain, plain_warnings
 
 Write = Callable[[Columns, Path], None]
+_NAMED = 5  # files, at most
 
 
 def predict(
@@ -155,9 +156,12 @@ def _belongs_to(folder: Path, file: str | None) -> bool:
 def _answer_each(
     predictor: Predictor, requests: list[DataRequest], paths: list[Path], out: Path | None, write: Write
 ) -> None:
-    """Print a line a file as soon as its answer is there, and continue after a file that cannot be read."""
+    """Print a line a file as soon as its answer is there, and continue after a file that cannot be read.
+
+    A file without a row in the table, such as a picture in which nothing was found, is named.
+    """
     answers: Columns = {}
-    failed = False
+    failed, without = False, []
     for request, path in zip(requests, paths, strict=True):
         try:
             with plain_warnings():
@@ -168,10 +172,14 @@ def _answer_each(
             continue
         for name, values in answer.items():
             answers.setdefault(name, []).extend(values)
+        without += [] if any(answer.values()) else [str(path)]
         if out is None:
             typer.echo("\t".join(_cell(values[0]) for values in answer.values()))
     if out is not None:
         write(answers or {"file": []}, out)
+    if without:
+        more = f" and {len(without) - _NAMED:,} more" if len(without) > _NAMED else ""
+        typer.echo(f"Nothing was found in {len(without):,} of {len(paths):,}: {', '.join(without[:_NAMED])}{more}")
     if failed:
         raise typer.Exit(1)
 
