@@ -146,6 +146,7 @@ def test_new_pairs_that_are_too_long_are_not_learnt(run, tmp_path):
     recipe = override(recipe, [*SMALL, f"data.path={run.parent / 'pairs.csv'}"])
     job = recipe.fine_tune_job(run, data, replace(recipe.fine_tune_defaults(), validation=0.0))
     assert job.new[0].values.shape[1] < 20
+    assert job.findings()[0] == "1 pair of more than 100 tokens (data.longest) left out of training"
 
 
 def test_texts_that_are_longer_than_all_that_was_learnt_are_told(run, tmp_path):
@@ -158,6 +159,7 @@ def test_texts_that_are_longer_than_all_that_was_learnt_are_told(run, tmp_path):
     new = ("--set", "validation=0", "--set", "replay=none", "--epochs", 1)
     call("finetune", run, tmp_path / "new.csv", *new, "--out", tmp_path / "tuned")
     assert told not in call("translate", tmp_path / "tuned", "one two " * 30).stderr
+    assert "equal to" not in (tmp_path / "tuned" / "troubles.txt").read_text(encoding="utf-8")  # nothing was held out
 
 
 def test_a_text_of_several_lines_is_read_as_one_line(run, tmp_path):

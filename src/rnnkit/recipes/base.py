@@ -56,6 +56,8 @@ class Recipe(Settings, PreparedRun):
         reads_parallel_files: whether data may be two files, sources and targets line by line; `DataRequest.target_path`
             is then the second one.
         model_file: the file of the run folder that holds the trained model.
+        before: settings that are newer than runs that are there, and what such a run did; see
+            `rnnkit.runs.settings.restore`.
         other_files: what `write_answers` writes besides tables, by the suffix of the file.
 
     Example:
@@ -75,6 +77,7 @@ class Recipe(Settings, PreparedRun):
     reads_parallel_files: ClassVar[bool] = False
     model_file: ClassVar[str] = FILE
     other_files: ClassVar[dict[str, str]] = {}
+    before: ClassVar[dict[str, Any]] = {}
 
     def prepare(self) -> PreparedRun:
         """Read and check the data before there is a run folder.

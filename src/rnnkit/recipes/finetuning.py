@@ -198,7 +198,11 @@ def held_out_rows(y: torch.Tensor, settings: FineTune) -> torch.Tensor:
 
 def divide(x: torch.Tensor, y: torch.Tensor, settings: FineTune) -> tuple[Pair, Pair | None]:
     """Return new rows for training and test; see `held_out_rows`."""
-    judged = held_out_rows(y, settings)
+    return separate(x, y, held_out_rows(y, settings))
+
+
+def separate(x: torch.Tensor, y: torch.Tensor, judged: torch.Tensor) -> tuple[Pair, Pair | None]:
+    """Return the rows that are not judged, and those that are; None where there are none."""
     return (x[~judged], y[~judged]), (x[judged], y[judged]) if bool(judged.any()) else None
 
 

@@ -56,12 +56,12 @@ def write_page(
     page.table(("figure", "before", "after", "change"), report.table())
     page.picture(
         lambda path: pictures.before_after(sides, path),
-        "Bars of each figure before and after, of the new and of the old data.",
+        f"Bars of each figure before and after, of {' and of '.join(f'the {name}' for name in sides) or 'no data'}.",
         caption="What the network learned of the new data, and what it forgot of the old data where that was measured.",
     )
     page.section("How it was trained").table(("what", "how"), list(report.how().items()))
     page.add_troubles("What the data and the output show")
     if shown.add is not None:
         shown.add(page)
-    page.add_curves(history, "Loss and metrics", caption="Training, and the new data that was held out.")
+    page.add_curves(history, "Loss and metrics", caption="Training, and new data that was held out if there was any.")
     return page.write_run()

@@ -133,32 +133,31 @@ def known(
     ]
 
 
-def troubles(
-    parts: Parts, vocabulary: IntentVocabulary, names: tuple[Sequence[str], Sequence[str]] | None = None
-) -> list[str]:
+def troubles(parts: Parts, vocabulary: IntentVocabulary, *, pretrained: bool = False) -> list[str]:
     """Return sentences about what keeps a model from learning, and what it knows beforehand.
 
     Args:
         parts: the sentences.
         vocabulary: of the model.
-        names: intents and tags that it knows; None: those of the training part.
+        pretrained: whether it learned from other sentences before, which have all intents and slots.
     """
     from rnnkit.data import text_report
     from rnnkit.data.text.troubles import few_examples
     from rnnkit.tasks.intent_rows import names_of
 
     found = list(parts.notes)
-    intents, tags = names or names_of(parts.train)
-    for part in ("validation", "test"):
+    for part in () if pretrained else ("validation", "test"):
         texts = getattr(parts, part)
         if texts:
-            found += [f"{part}: {sentence}; they count as wrong." for sentence in known(texts, intents, tags)[1]]
+            found += [
+                f"{part}: {sentence}; they count as wrong." for sentence in known(texts, *names_of(parts.train))[1]
+            ]
     found += few_examples(Counter(text.intent for text in parts.train))
     found += few_examples(Counter(f"slot {slot.name}" for text in parts.train for slot in text.slots))
     judged = "test" if parts.test else "validation"
     if getattr(parts, judged):
         own, other = ([text.text for text in texts] for texts in (parts.train, getattr(parts, judged)))
-        found += text_report(own, other, vocabulary.words, names=("train", judged)).sentences
+        found += text_report(own, other, vocabulary.words, names=("train", judged), untrained=not pretrained).sentences
     return found
 
 

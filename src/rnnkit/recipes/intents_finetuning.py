@@ -79,7 +79,7 @@ def make_job(recipe: Intents, folder: Path, data: DataRequest, settings: FineTun
     def show() -> Shown:
         group = judged or learned
         found = understand(model, vocabulary, group)
-        told = troubles(Parts(learned, judged, [], [], "", {}), vocabulary, (model.class_names, model.tags))
+        told = troubles(Parts(learned, judged, [], [], "", {}), vocabulary, pretrained=True)
         return Shown(told, lambda page: add_answers(page, answers_of(group, found)))
 
     return FineTuneJob(

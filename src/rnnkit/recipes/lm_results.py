@@ -44,8 +44,15 @@ def write_samples(folder: Path, model: Any, tokenizer: Tokenizer, prompt: str, s
     return samples
 
 
-def troubles(parts: TextParts, tokenizer: Tokenizer, samples: list[str]) -> list[str]:
-    """Return the findings about the texts and the samples, in sentences."""
+def troubles(parts: TextParts, tokenizer: Tokenizer, samples: list[str], *, pretrained: bool = False) -> list[str]:
+    """Return the findings about the texts and the samples, in sentences.
+
+    Args:
+        parts: the texts.
+        tokenizer: of the model.
+        samples: that it wrote.
+        pretrained: whether it learned from other texts before.
+    """
     from rnnkit.data import text_report
     from rnnkit.data.text.troubles import repeated_outputs
 
@@ -56,7 +63,8 @@ def troubles(parts: TextParts, tokenizer: Tokenizer, samples: list[str]) -> list
         told.append(f"{held} was not compared with train, which has more than {LARGEST_COMPARED:,} bytes.")
     elif held is not None:
         try:
-            told += text_report(parts.train, texts[held], tokenizer, names=("train", held)).sentences
+            report = text_report(parts.train, texts[held], tokenizer, names=("train", held), untrained=not pretrained)
+            told += report.sentences
         except DataError as error:  # a text that is too long to be held
             told.append(f"{held} was not compared with train: {error.problem}.")
     return told + repeated_outputs(samples, remedy="--repetition-penalty 1.2, or a higher temperature")

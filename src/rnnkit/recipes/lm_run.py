@@ -97,6 +97,7 @@ class PreparedLm(PreparedRun):
             measure_dynamically,
             measure_tokens,
         )
+        from rnnkit.tasks.temperature import calibrate
 
         recipe, tokens, fit = self.recipe, self.tokens, self.recipe.fit
         data_digests.record(folder, self.digests())
@@ -114,6 +115,9 @@ class PreparedLm(PreparedRun):
             resume=True,  # of a new folder there is nothing to resume
             **fit.fit_settings(),
         )
+        temperature = None
+        if fit.calibrate and validation is not None:
+            temperature = calibrate(learner.model, validation)
         learner.save(folder)
         rows = {name: len(ids) for name, ids in tokens.items()}
         metrics: runs.Metrics = {"split": self.parts.division, "rows": rows}
@@ -124,6 +128,8 @@ class PreparedLm(PreparedRun):
             metrics["dynamic_evaluation"] = measure_dynamically(
                 learner.model, tokens["train"], validation, tokens["test"], self.size("test")
             )
+        if temperature is not None:
+            metrics["temperature"] = temperature
         if told := self.sentences(learner):
             metrics["summary"] = told
         judged = "validation text: the epoch with the lowest loss on it" if fit.keep_best else None

@@ -35,16 +35,20 @@ def make_job(recipe: PairRecipe, folder: Path, data: DataRequest, settings: Fine
     learner = make_learner(recipe.fit, model.model, settings.device)
     tokenizers = model.tokenizers
 
-    def short(part: list[TextPair]) -> RaggedRows:
-        return short_enough(tokenizers.rows(part), recipe.data.longest)[0]
-
-    new = short(learned)
-    learner.extra = (tokenizers if tokenizers.trained is None else tokenizers.learning(new)).to_dict()
+    new, count = short_enough(tokenizers.rows(learned), recipe.data.longest)
+    left_out = recipe.left_out(count)
+    if count:
+        learned = recipe.short_pairs(tokenizers, learned)
+    tokenizers = tokenizers if tokenizers.trained is None else tokenizers.learning(new)
+    learner.extra = tokenizers.to_dict()
 
     def read() -> dict[str, list[TextPair]]:
         parts = divide(recipe.data)
         data_digests.check(folder, parts.digests, "its old version is expected")
         return parts.pairs
+
+    def old_rows(part: list[TextPair]) -> RaggedRows:
+        return short_enough(tokenizers.rows(part), recipe.data.longest)[0]
 
     def save(to: Path) -> None:
         learner.save(to)
@@ -64,7 +68,7 @@ def make_job(recipe: PairRecipe, folder: Path, data: DataRequest, settings: Fine
 
     def show() -> Shown:
         last = judged["new"]  # by the trained network, which is judged at the end
-        told = troubles_of(tokenizers, learned, last, recipe.search)
+        told = troubles_of(tokenizers, learned, last, recipe.search, pretrained=True) if validation else []
         pictured = model.answer([pair.source for pair in last.pairs[:_PICTURED]], attention=True)
         answers = answers_of(last, pictured, recipe.quality)
         return Shown(told, lambda page: add_answers(page, answers))
@@ -74,10 +78,10 @@ def make_job(recipe: PairRecipe, folder: Path, data: DataRequest, settings: Fine
         new=new.arrays(),
         validation=tokenizers.rows(validation).arrays() if validation else None,
         save=save,
-        old=None if old is None else (lambda: short(old["train"]).arrays()),
+        old=None if old is None else (lambda: old_rows(old["train"]).arrays()),
         old_test=None if old is None or not old.get("test") else tokenizers.rows(old["test"]).arrays(),
         old_from=name_old(folder, "pairs of the first training"),
         evaluate=evaluate,
-        told=tokenizers.unknown_sentences(pairs),
+        told=[*left_out, *tokenizers.unknown_sentences(pairs)],
         show=show,
     )

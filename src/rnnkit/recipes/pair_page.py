@@ -22,7 +22,9 @@ class Judged(NamedTuple):
     quality: Sequence[float]
 
 
-def troubles_of(tokenizers: PairTokenizers, train: Sequence[TextPair], test: Judged, search: Search) -> list[str]:
+def troubles_of(
+    tokenizers: PairTokenizers, train: Sequence[TextPair], test: Judged, search: Search, *, pretrained: bool = False
+) -> list[str]:
     """Return findings about the data and the answers: leaks, unknown words, long sources, repeated and empty answers.
 
     Args:
@@ -30,6 +32,7 @@ def troubles_of(tokenizers: PairTokenizers, train: Sequence[TextPair], test: Jud
         train: the pairs that it was trained on.
         test: those that judge.
         search: what the answers were searched with.
+        pretrained: whether the model learned from other pairs before.
     """
     from ..data import text_report
     from ..data.text.troubles import empty_outputs, long_sources, repeated_outputs
@@ -42,9 +45,11 @@ def troubles_of(tokenizers: PairTokenizers, train: Sequence[TextPair], test: Jud
         one = [pair.source if side == "sources" else pair.targets[0] for pair in train]
         other = [pair.source if side == "sources" else pair.targets[0] for pair in test.pairs]
         names = (f"the {side} of train", f"the {side} of {test.part}")
-        told += text_report(one, other, tokenizer, names=names).sentences
-    lengths = [[len(tokenizers.source.encode(pair.source)) for pair in part] for part in (train, test.pairs)]
-    told += long_sources(*lengths, part=test.part)
+        told += text_report(one, other, tokenizer, names=names, untrained=not pretrained).sentences
+    learned, judged = ([len(tokenizers.source.encode(pair.source)) for pair in part] for part in (train, test.pairs))
+    if tokenizers.trained is not None:  # by this training, or one before it
+        learned = [tokenizers.trained - 1]
+    told += long_sources(learned, judged, part=test.part)
     texts = [one.text for one in test.answers]
     blocks = 0 < search.no_repeat_ngram <= 3
     remedy = "more epochs, or more pairs" if blocks else "--set search.no_repeat_ngram=3"

@@ -128,7 +128,7 @@ def divide(data: Data) -> Parts:
     )
 
 
-def troubles(parts: Parts, tokenizer: Tokenizer, cut: int, most: int) -> list[str]:
+def troubles(parts: Parts, tokenizer: Tokenizer, cut: int, most: int, *, pretrained: bool = False) -> list[str]:
     """Return sentences about what keeps a model from learning, and what it knows beforehand.
 
     Args:
@@ -136,6 +136,7 @@ def troubles(parts: Parts, tokenizer: Tokenizer, cut: int, most: int) -> list[st
         tokenizer: the model's.
         cut: how many training texts are longer than is read.
         most: the number of tokens that are read.
+        pretrained: whether the model learned from other texts before.
     """
     from rnnkit.data import text_report
     from rnnkit.data.text.troubles import few_examples
@@ -144,10 +145,8 @@ def troubles(parts: Parts, tokenizer: Tokenizer, cut: int, most: int) -> list[st
     found = few_examples(counts)
     rare, common = min(counts, key=lambda name: counts[name]), max(counts, key=lambda name: counts[name])
     if counts[common] >= _UNEVEN * counts[rare]:
-        found.append(
-            f"The classes are uneven: {common} has {counts[common]:,} texts to train on, {rare} {counts[rare]:,}. "
-            "--set fit.class_weights=balanced counts each class alike."
-        )
+        told = f"The classes are uneven: {common} has {counts[common]:,} texts to train on, {rare} {counts[rare]:,}."
+        found.append(told if pretrained else f"{told} --set fit.class_weights=balanced counts each class alike.")
     if cut:
         found.append(
             f"{cut:,} of {len(parts.train):,} texts to train on have more than {most} tokens; what follows them is not "
@@ -156,7 +155,7 @@ def troubles(parts: Parts, tokenizer: Tokenizer, cut: int, most: int) -> list[st
     judged = "test" if parts.test else "validation"
     if getattr(parts, judged):
         own, other = ([one.text for one in texts] for texts in (parts.train, getattr(parts, judged)))
-        found += text_report(own, other, tokenizer, names=("train", judged)).sentences
+        found += text_report(own, other, tokenizer, names=("train", judged), untrained=not pretrained).sentences
     return found
 
 

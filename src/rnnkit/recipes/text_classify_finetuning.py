@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnnkit.data.labels import sorted_classes
 from rnnkit.errors import DataError
-from rnnkit.recipes.finetuning import FineTune, FineTuneJob, divide, held_out_rows, name_old, read_old
+from rnnkit.recipes.finetuning import FineTune, FineTuneJob, held_out_rows, name_old, read_old, separate
 from rnnkit.recipes.finetuning_page import Shown
 from rnnkit.recipes.interface import DataRequest
 from rnnkit.recipes.text_classify import TextClassify, learner_of
@@ -54,7 +54,8 @@ def make_job(recipe: TextClassify, folder: Path, data: DataRequest, settings: Fi
         return TextClassRows(texts, trained.tokenizer, names, most=recipe.data.max_tokens).arrays()
 
     x, y = pair(texts, classes)
-    new, validation = divide(x, y, settings)
+    held = held_out_rows(y, settings)
+    new, validation = separate(x, y, held)
     learner = learner_of(trained.model, recipe.fit, settings.device)
     learner.extra = {"tokenizer": trained.tokenizer.to_dict()}
 
@@ -68,7 +69,9 @@ def make_job(recipe: TextClassify, folder: Path, data: DataRequest, settings: Fi
         learned, judged = (
             [text for text, out in zip(texts, held, strict=True) if out is kept] for kept in (False, True)
         )
-        told = troubles(Parts(learned, judged, [], "", {}), trained.tokenizer, 0, recipe.data.max_tokens)
+        parts, most = Parts(learned, judged, [], "", {}), recipe.data.max_tokens
+        cut = TextClassRows(learned, trained.tokenizer, most=most).cut
+        told = troubles(parts, trained.tokenizer, cut, most, pretrained=True)
         answers = JudgedTexts(tuned, judged or learned).answers()
         return Shown(told, lambda page: add_answers(page, answers))
 

@@ -170,7 +170,9 @@ class LanguageModelJob(FineTuneWork):
         model = self.learner.model
         samples = write_samples(folder, model, self.tokenizer, self.recipe.prompt, settings.seed)
         answers = answers_of(model, self.tokenizer, tokens, samples)
-        return Shown(troubles(self.parts, self.tokenizer, samples), lambda page: add_answers(page, answers))
+        return Shown(
+            troubles(self.parts, self.tokenizer, samples, pretrained=True), lambda page: add_answers(page, answers)
+        )
 
     def _save(self, to: Path) -> None:
         self.learner.save(to)

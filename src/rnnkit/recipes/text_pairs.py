@@ -83,6 +83,15 @@ class PairRecipe(Recipe):
         """Return a number of pairs in words."""
         return f"{count} {'pair' if count == 1 else 'pairs'}"
 
+    def left_out(self, count: int) -> list[str]:
+        """Return a sentence about pairs that are too long to be learned; none where there are none."""
+        rows, longest = self.count_rows(count), self.data.longest
+        return [f"{rows} of more than {longest} tokens (data.longest) left out of training"] if count else []
+
+    def short_pairs(self, tokenizers: PairTokenizers, pairs: Sequence[TextPair]) -> list[TextPair]:
+        """Return the pairs whose source is short enough to be learned."""
+        return [pair for pair in pairs if len(tokenizers.source.encode(pair.source)) <= self.data.longest]
+
     def prepare(self) -> PreparedRun:
         """Read, divide and check the pairs, and write nothing.
 
@@ -288,11 +297,9 @@ class PreparedPairs(PreparedRun):
         model = PairModel(learner.model.eval(), tokenizers, recipe.search)
         metrics, judged = self._judge(folder, model)
         counts = {name: len(part) for name, part in pairs.items()} | {"train": len(train)}
-        told = []
+        told = recipe.left_out(left_out)
         if left_out:
-            longest, encode = recipe.data.longest, tokenizers.source.encode
-            learned = [pair for pair in learned if len(encode(pair.source)) <= longest]
-            told = [f"{recipe.count_rows(left_out)} of more than {longest} tokens (data.longest) left out of training"]
+            learned = recipe.short_pairs(tokenizers, learned)
         metrics["split"], metrics["rows"] = "; ".join([self.parts.division, *told]), counts
         troubles = metrics["troubles"] = [*told, *troubles_of(tokenizers, learned, judged, recipe.search)]
         metrics = record(folder, history, metrics, chosen_on=choice.described(), final=metrics.get("test", {}))

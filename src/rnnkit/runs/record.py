@@ -19,6 +19,7 @@ class Metrics(TypedDict, total=False):
     Attributes:
         validation, test: loss and metrics; ``validation`` only where rows were held out.
         dynamic_evaluation: of the test text, by a language model that continues to learn from it.
+        temperature: by which the weights of a language model's head were divided.
         split: which rows were held out, and how they were drawn.
         rows: the number of rows trained on, validated on and tested on, where rows are counted.
         chosen_on: what the weights were chosen on, and that it was not the test set.
@@ -37,6 +38,7 @@ class Metrics(TypedDict, total=False):
     validation: dict[str, float]
     test: dict[str, float]
     dynamic_evaluation: dict[str, float]
+    temperature: float
     split: str
     rows: dict[str, int]
     chosen_on: str

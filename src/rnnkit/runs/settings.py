@@ -185,7 +185,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
 def restore(recipe: R, stored: Mapping[str, Any]) -> R:
     """Return the recipe with the values of a nested mapping, as ``recipe.json`` holds them.
 
-    They are taken as they are, not read from text: a column may be called ``a,b`` or ``none``.
+    They are taken as they are, not read from text: a column may be called ``a,b`` or ``none``. A setting that is newer
+    than the run has the value that the recipe names in `before`, if it does.
 
     Raises:
         ConfigError: no such field, or a value of another type.
@@ -208,6 +209,10 @@ def restore(recipe: R, stored: Mapping[str, Any]) -> R:
                 found[last] = _take_field(name, value, known[name])
         return found
 
+    for name, value in getattr(recipe, "before", {}).items():
+        group, _, last = name.partition(".")
+        if group in stored:
+            stored = {**stored, group: {last: value, **stored[group]}}
     changed: R = _apply(recipe, check(stored))
     return changed
 

@@ -71,7 +71,7 @@ class Segmented(NamedTuple):
 
     Attributes:
         class_map: the most probable class of each pixel, uint8 [H, W]: 0 background, n for class number n − 1.
-        confidence: the mean over the pixels of the probability of the class that they were named.
+        confidence: the mean over the pixels of the probability of their class; of things the mean of their scores.
         things: those that were separated; None where the network names pixels alone.
 
     Example:

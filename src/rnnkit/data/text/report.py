@@ -71,6 +71,7 @@ def text_report(
     tokenizer: Tokenizer,
     *,
     names: tuple[str, str] = ("train", "test"),
+    untrained: bool = True,
 ) -> TextReport:
     """Report unknown tokens, tokens that are never trained, and texts that occur in both parts.
 
@@ -85,6 +86,8 @@ def text_report(
         test: the part that it is measured on.
         tokenizer: the model's.
         names: what the sentences call the parts.
+        untrained: whether a sentence says how much of the vocabulary `train` lacks. A model that learned from other
+            texts before may know it from there.
 
     Returns:
         The report.
@@ -122,7 +125,8 @@ def text_report(
     parts = (own, other)
     sentences = [_unknown_sentence(part, tokenizer) for part in parts] if tokenizer.unknown is not None else []
     tail = _tail(own, tokenizer)
-    sentences.append(_tail_sentence(own, tail))
+    if untrained:
+        sentences.append(_tail_sentence(own, tail))
     figures: dict[str, Any] = {
         "texts": {part.name: part.texts for part in parts},
         "tokens": {part.name: part.tokens for part in parts},
