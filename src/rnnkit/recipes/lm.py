@@ -28,8 +28,7 @@ from rnnkit.tasks.settings import Cell, NetworkSettings, OptimizerSettings
 
 if TYPE_CHECKING:
     from rnnkit.data import Tokenizer
-    from rnnkit.recipes.finetuning import FineTune
-    from rnnkit.recipes.text_finetuning import LanguageModelJob
+    from rnnkit.recipes.finetuning import FineTune, FineTuneWork
 
 WORDS = Vocabulary(tokens="word", minimum_count=3)
 
@@ -275,7 +274,7 @@ class Lm(Recipe):
         batch = next(iter(tokens.batches(max(1, min(16, len(tokens) - 1)), self.fit.window)))
         return InspectionData(rnnkit.load(folder), batch.inputs, batch.targets, "cross_entropy", which)
 
-    def fine_tune_job(self, folder: Path, data: DataRequest, settings: FineTune) -> LanguageModelJob:
+    def fine_tune_job(self, folder: Path, data: DataRequest, settings: FineTune) -> FineTuneWork:
         """Return the folder's model with other texts to learn."""
         from rnnkit.recipes.text_finetuning import LanguageModelJob
 

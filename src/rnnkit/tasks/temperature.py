@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 _PASSES, _CLOSE = 8, 1e-3  # passes over the text at most; the change of 1 / T that ends them
 _LEAST, _MOST = 0.25, 4.0  # of 1 / T
 _LOOKED_AT = 100_000  # tokens
-_WINDOW, _LOGITS = 1000, 1 << 20  # steps, and logits, that are computed at once
+_ROWS, _ROW = 16, 1000  # rows at most, and tokens of a row at least
+_LOGITS = 1 << 20  # that are computed at once
 
 
 def best_temperature(model: Any, batches: Iterable[Batch]) -> float:
@@ -73,13 +74,13 @@ def calibrate(model: Any, tokens: TokenArray) -> float | None:
     import torch
 
     from ..data.tokens import TokenArray
-    from .language_modelling import evaluation_batches
 
     if model.tied or not isinstance(model.head, torch.nn.Linear):
         return None
     looked_at = TokenArray(tokens.tokens[:_LOOKED_AT], tokens.source)
-    window = min(_WINDOW, max(2, _LOGITS // model.vocabulary))
-    temperature = best_temperature(model, evaluation_batches(looked_at, window))
+    rows = max(1, min(_ROWS, len(looked_at) // _ROW))  # a step of several rows takes as long as that of one
+    window = min(_ROW, max(2, _LOGITS // (rows * model.vocabulary)))
+    temperature = best_temperature(model, looked_at.batches(rows, window))
     with torch.no_grad():
         for weight in model.head.parameters():
             weight.div_(temperature)
