@@ -63,7 +63,7 @@ class RunPage(Page):
         ends = ", ".join(f"{name} {rows[-1][name]:.4g}" for name in ("loss", "val_loss", *last) if name in rows[-1])
         self.picture(
             lambda path: curves(rows, path, stacked=True),
-            f"{what} over {len(rows)} epochs; at the end {ends}.",
+            f"{what} over {len(rows)} epoch{'' if len(rows) == 1 else 's'}; at the end {ends}.",
             title="Learning curves",
             caption=caption,
         )
