@@ -101,9 +101,9 @@ class LanguageModel(SequenceTagger):
             sizes[-1] = embedding_size
         embedding = Embedding(vocabulary, embedding_size, dropout=embedding_dropout)
         parts: list[torch.nn.Module] = []
+        options: Any = {"weight_dropout": weight_dropout, "init": init, "layer_norm": layer_norm}
         for number, (before, after) in enumerate(pairwise(sizes)):
             parts.append(VariationalDropout(hidden_dropout if number else input_dropout))
-            options: Any = {"weight_dropout": weight_dropout, "init": init, "layer_norm": layer_norm}
             parts.append(RECURRENT_LAYERS[cell](before, after, batch_first=True, **options))
         parts.append(VariationalDropout(output_dropout))
         arguments = {**settings, "cutoffs": None if cutoffs is None else list(cutoffs)}

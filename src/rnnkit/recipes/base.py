@@ -56,9 +56,9 @@ class Recipe(Settings, PreparedRun):
         reads_parallel_files: whether data may be two files, sources and targets line by line; `DataRequest.target_path`
             is then the second one.
         model_file: the file of the run folder that holds the trained model.
+        other_files: what `write_answers` writes besides tables, by the suffix of the file.
         before: settings that are newer than runs that are there, and what such a run did; see
             `rnnkit.runs.settings.restore`.
-        other_files: what `write_answers` writes besides tables, by the suffix of the file.
 
     Example:
         >>> from dataclasses import dataclass

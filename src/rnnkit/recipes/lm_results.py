@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 SAMPLE = "sample.txt"
 SAMPLE_TOKENS, TEMPERATURES = 400, (0.8, 0.5, 1.0)
 LARGEST_COMPARED = 200_000_000  # bytes of texts whose parts are compared with each other
-FIGURES = ("test", "dynamic_evaluation", "validation")
+FIGURES = ("test", "dynamic_evaluation", "validation", "temperature")
 
 
 def write_samples(folder: Path, model: Any, tokenizer: Tokenizer, prompt: str, seed: int) -> list[str]:

@@ -35,7 +35,10 @@ def make_job(recipe: PairRecipe, folder: Path, data: DataRequest, settings: Fine
     learner = make_learner(recipe.fit, model.model, settings.device)
     tokenizers = model.tokenizers
 
-    new, count = short_enough(tokenizers.rows(learned), recipe.data.longest)
+    def short(part: list[TextPair]) -> tuple[RaggedRows, int]:
+        return short_enough(tokenizers.rows(part), recipe.data.longest)
+
+    new, count = short(learned)
     left_out = recipe.left_out(count)
     if count:
         learned = recipe.short_pairs(tokenizers, learned)
@@ -46,9 +49,6 @@ def make_job(recipe: PairRecipe, folder: Path, data: DataRequest, settings: Fine
         parts = divide(recipe.data)
         data_digests.check(folder, parts.digests, "its old version is expected")
         return parts.pairs
-
-    def old_rows(part: list[TextPair]) -> RaggedRows:
-        return short_enough(tokenizers.rows(part), recipe.data.longest)[0]
 
     def save(to: Path) -> None:
         learner.save(to)
@@ -78,7 +78,7 @@ def make_job(recipe: PairRecipe, folder: Path, data: DataRequest, settings: Fine
         new=new.arrays(),
         validation=tokenizers.rows(validation).arrays() if validation else None,
         save=save,
-        old=None if old is None else (lambda: old_rows(old["train"]).arrays()),
+        old=None if old is None else (lambda: short(old["train"])[0].arrays()),
         old_test=None if old is None or not old.get("test") else tokenizers.rows(old["test"]).arrays(),
         old_from=name_old(folder, "pairs of the first training"),
         evaluate=evaluate,

@@ -56,6 +56,7 @@ def make_job(recipe: TextClassify, folder: Path, data: DataRequest, settings: Fi
     x, y = pair(texts, classes)
     held = held_out_rows(y, settings)
     new, validation = separate(x, y, held)
+    learned, judged = ([texts[row] for row in rows.nonzero()[:, 0].tolist()] for rows in (~held, held))
     learner = learner_of(trained.model, recipe.fit, settings.device)
     learner.extra = {"tokenizer": trained.tokenizer.to_dict()}
 
@@ -65,10 +66,6 @@ def make_job(recipe: TextClassify, folder: Path, data: DataRequest, settings: Fi
 
     def show() -> Shown:
         tuned = replace(trained, model=learner.model, classes=classes)
-        held = held_out_rows(y, settings).tolist()
-        learned, judged = (
-            [text for text, out in zip(texts, held, strict=True) if out is kept] for kept in (False, True)
-        )
         parts, most = Parts(learned, judged, [], "", {}), recipe.data.max_tokens
         cut = TextClassRows(learned, trained.tokenizer, most=most).cut
         told = troubles(parts, trained.tokenizer, cut, most, pretrained=True)

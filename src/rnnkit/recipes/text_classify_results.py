@@ -68,25 +68,25 @@ class JudgedTexts:
         self.trained, self.texts, self.classes = trained, list(texts), trained.classes
         count = len(self.classes)
         shares = trained.shares(self.texts)
-        self.sureness, self.found = shares.max(1)
+        self._sureness, self._found = shares.max(1)
         true = torch.tensor([self.classes.index(one.label) for one in self.texts])
-        self.of_true = shares.gather(1, true[:, None])[:, 0]
-        self.matrix = torch.bincount(true * count + self.found, minlength=count**2).view(count, count).numpy()
-        missed = (self.found != true).nonzero()[:, 0]
-        self.surest = missed[self.sureness[missed].argsort(descending=True, stable=True)].tolist()
+        self._of_true = shares.gather(1, true[:, None])[:, 0]
+        self._matrix = torch.bincount(true * count + self._found, minlength=count**2).view(count, count).numpy()
+        missed = (self._found != true).nonzero()[:, 0]
+        self._surest = missed[self._sureness[missed].argsort(descending=True, stable=True)].tolist()
 
     def write(self, folder: Path) -> None:
         """Write ``mistakes.csv`` and ``confusion.png``."""
         from rnnkit.diagnostics import pictures
         from rnnkit.runs.tables import write_table
 
-        pictures.confusion(self.matrix, self.classes, folder / CONFUSION)
+        pictures.confusion(self._matrix, self.classes, folder / CONFUSION)
         write_table(
             {
-                "text": [self.texts[row].text for row in self.surest],
-                "label": [self.texts[row].label for row in self.surest],
-                "prediction": [self.classes[self.found[row]] for row in self.surest],
-                "confidence": [float(self.sureness[row]) for row in self.surest],
+                "text": [self.texts[row].text for row in self._surest],
+                "label": [self.texts[row].label for row in self._surest],
+                "prediction": [self.classes[self._found[row]] for row in self._surest],
+                "confidence": [float(self._sureness[row]) for row in self._surest],
             },
             folder / MISTAKES,
         )
@@ -100,9 +100,9 @@ class JudgedTexts:
             "A row for each true class, a column for each predicted one.",
         )
         return Answers(
-            samples=self._samples(range(len(self.texts)), self.sureness),
-            worst=self._samples(self.of_true.argsort(stable=True).tolist(), self.of_true),
-            surest=self._samples(self.surest, self.sureness),
+            samples=self._samples(range(len(self.texts)), self._sureness),
+            worst=self._samples(self._of_true.argsort(stable=True).tolist(), self._of_true),
+            surest=self._samples(self._surest, self._sureness),
             pictures=[picture],
             quality="probability",
         )
@@ -110,11 +110,13 @@ class JudgedTexts:
     def length_quality(self) -> list[tuple[float, float]]:
         """Return the number of tokens of each text, and the probability of its class."""
         lengths = self.trained.rows(self.texts, labelled=False).steps.tolist()
-        return list(zip(map(float, lengths), self.of_true.tolist(), strict=True))
+        return list(zip(map(float, lengths), self._of_true.tolist(), strict=True))
 
     def _samples(self, rows: Sequence[int], scores: torch.Tensor) -> list[Sample]:
         return [
-            Sample(self.texts[row].text[:500], self.texts[row].label, self.classes[self.found[row]], float(scores[row]))
+            Sample(
+                self.texts[row].text[:500], self.texts[row].label, self.classes[self._found[row]], float(scores[row])
+            )
             for row in rows[:_SHOWN]
         ]
 
@@ -123,4 +125,4 @@ class JudgedTexts:
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of fonts, which confusion.png has reported
-            pictures.confusion(self.matrix, self.classes, path)
+            pictures.confusion(self._matrix, self.classes, path)
