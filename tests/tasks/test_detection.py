@@ -2,10 +2,11 @@
 
 import pytest
 import torch
+from tolerances import assert_close
 
 import rnnkit
 from rnnkit.data.images import Boxes
-from rnnkit.errors import DataError, ShapeError
+from rnnkit.errors import ConfigError, DataError, ShapeError
 from rnnkit.layers.picture_front import PictureFront
 from rnnkit.tasks.detection import Detector, detections_of_centres, load_detector
 from rnnkit.tasks.detection_objectives import CentreObjective
@@ -41,6 +42,44 @@ def test_boxes_are_in_pixels_of_the_picture(height, width):
     [found] = Detector(Bright(), ("spot",), size=48)([image])
     assert found.size == (height, width)
     assert found.boxes.tolist() == [pytest.approx([left, top, left + side, top + side], abs=0.5)]
+
+
+def test_a_large_file_is_found_in_its_own_pixels(tmp_path):
+    from PIL import Image
+
+    page = torch.zeros(3, 64, 96)
+    page[:, 16:32, 32:48] = 1.0
+    Image.fromarray((255 * page).byte().permute(1, 2, 0).numpy()).save(tmp_path / "page.png")
+    detector = Detector(Bright(), ("spot",), size=48)
+    found = detector.read(tmp_path / "page.png")
+    assert found.size == (64, 96)
+    assert found.boxes.tolist() == [pytest.approx([32, 16, 48, 32], abs=0.5)]
+    [other] = detector([page])
+    assert_close(found.boxes, other.boxes)
+
+
+def test_the_mean_over_mirror_images_mirrors_with_the_picture():
+    torch.manual_seed(0)
+    front, deep = PictureFront(3, (4,), (4,), norm="batch"), PictureFront(4, (6,), (2,))
+    model = rnnkit.CentreDetector(front, deep, 2, rnnkit.ReNet(6, 3))
+    with torch.no_grad():
+        model.head.weight.normal_()
+        model.head.bias[:2] = 0.0
+    image = torch.rand(3, 32, 48)
+    plain, both = Detector(model, ("a", "b"), 48), Detector(model, ("a", "b"), 48, flips=True)
+    [found], [other] = both([image]), both([image.flip(2)])
+    assert len(found) > 3
+    mirrored = torch.stack([48 - other.boxes[:, 2], other.boxes[:, 1], 48 - other.boxes[:, 0], other.boxes[:, 3]], 1)
+    places, others = (torch.tensor(sorted(one.tolist())) for one in (found.boxes, mirrored))
+    torch.testing.assert_close(places, others, rtol=1e-4, atol=1e-3)
+    assert not torch.allclose(plain([image])[0].scores[:3], found.scores[:3])
+    again = Detector.from_extra(model, both.to_extra())
+    assert again.flips
+    assert again.with_least(0.1).flips
+    assert not again.with_flips(False).flips
+    decoder = rnnkit.SetDecoder(rnnkit.LSTM(4, 4), steps=2, classes=2)
+    with pytest.raises(ConfigError, match="CentreDetector"):
+        Detector(rnnkit.CellDetector(front, decoder), ("a", "b"), 48, flips=True)
 
 
 def test_pictures_of_several_sizes_keep_their_order():

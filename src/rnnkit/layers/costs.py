@@ -33,6 +33,7 @@ from .cells import GRUCell, LSTMCell, SimpleRNNCell
 from .conv import StepNorm
 from .conv_gru import ConvGRUCell
 from .conv_lstm import ConvLSTMCell
+from .map_norm import MapNorm
 from .picture_front import PictureFront
 from .quantized_dense import QuantizedEmbedding, QuantizedLinear
 
@@ -293,7 +294,7 @@ def embedding(layer: torch.nn.Embedding, call: Call) -> list[Cost]:
 
 
 def normalisation(layer: Any, call: Call) -> list[Cost]:
-    """Count LayerNorm, BatchNorm and StepNorm (padding included) in training, y = γ ⊙ (x − μ)·s + β over n numbers.
+    """Count normalisations of layers or batches (padding included) in training, y = γ ⊙ (x − μ)·s + β over n numbers.
 
     Forward 5·n (mean 1, difference 1, variance 2, times s 1), + n for γ, + n for β. Backward, with d = γ ⊙ dy and N
     the normalised input, dx = s·(d − mean(d) − N·mean(d ⊙ N)): 7·n, + 3·n for γ (d and dγ), + n for β. Stored: the
@@ -336,6 +337,7 @@ _RULES: dict[Any, Callable[[Any, Call], list[Cost]]] = {
     torch.nn.LayerNorm.forward: normalisation,
     torch.nn.BatchNorm1d.forward: normalisation,
     StepNorm.forward: normalisation,
+    MapNorm.forward: normalisation,
     torch.nn.Identity.forward: reshape,
     torch.nn.Flatten.forward: reshape,
     torch.nn.Unflatten.forward: reshape,

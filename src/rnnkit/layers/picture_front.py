@@ -5,8 +5,8 @@ For each stage with F channels and a stride S, on a map x,
     a = relu(norm(conv_3(x)))                          every S-th pixel
     a = relu(a + norm(conv_3(relu(norm(conv_3(a))))))  for each of the blocks; without a + where ``residual=False``
 
-``norm`` is layer normalisation over the channels of each pixel (Ba et al. 2016), which needs no other pixel and no
-other picture: neither the size of the batch nor padding changes anything. Residual blocks follow He et al. 2016.
+``norm`` is layer normalisation over the channels of each pixel, where neither the size of the batch nor padding changes
+anything, or batch normalisation: :mod:`rnnkit.layers.map_norm`. Residual blocks follow He et al. 2016.
 
 Legend: B pictures, C channels in, H height, W width, F channels of the last stage, s product of the strides.
 """
@@ -28,6 +28,7 @@ from ._checks import Lengths
 from ._exports import NotScriptable
 from ._picture_checks import check_pixels, check_sizes
 from .argument_names import explains_arguments
+from .map_norm import Norm, convolved, map_norm, masked_map
 
 Tensor = torch.Tensor
 Precision = Literal["float32", "bfloat16"]
@@ -45,6 +46,7 @@ class PictureFront(NotScriptable):
         strides: of each stage.
         blocks: pairs of convolutions behind the first one of each stage.
         residual: whether what goes into a block is added to what comes out.
+        norm: ``"layer"`` over the channels of each pixel, or ``"batch"`` over the pixels of each channel.
         precision: ``"bfloat16"`` computes the convolutions so, and keeps weights and results in float32.
         channels_last: whether maps lie in memory with their channels last.
 
@@ -76,6 +78,7 @@ class PictureFront(NotScriptable):
         *,
         blocks: int = 1,
         residual: bool = True,
+        norm: Norm = "layer",
         precision: Precision = "float32",
         channels_last: bool = False,
     ) -> None:
@@ -89,7 +92,7 @@ class PictureFront(NotScriptable):
                 f"channels={channels} and strides={strides} arrived; expected one of each for every stage, at least 1"
             )
         self.input_size, self.channels, self.strides = input_size, channels, strides
-        self.blocks, self.residual = blocks, bool(residual)
+        self.blocks, self.residual, self.norm = blocks, bool(residual), norm
         self.precision, self.channels_last = precision, bool(channels_last)
         self.convs, self.norms = torch.nn.ModuleList(), torch.nn.ModuleList()
         before = input_size
@@ -98,7 +101,7 @@ class PictureFront(NotScriptable):
                 self.convs.append(
                     torch.nn.Conv2d(before, width, 3, stride if number == 0 else 1, padding=1, bias=False)
                 )
-                self.norms.append(torch.nn.LayerNorm(width))
+                self.norms.append(map_norm(norm, width))
                 before = width
 
     @property
@@ -179,7 +182,7 @@ class PictureFront(NotScriptable):
 
     def config(self) -> dict[str, Any]:
         """Builder and arguments that make this module again, for ``rnnkit.load``."""
-        names = ("input_size", "channels", "strides", "blocks", "residual", "precision", "channels_last")
+        names = ("input_size", "channels", "strides", "blocks", "residual", "norm", "precision", "channels_last")
         found = {name: getattr(self, name) for name in names}
         return {"builder": "PictureFront", "arguments": found | {name: list(found[name]) for name in names[1:3]}}
 
@@ -188,25 +191,29 @@ class PictureFront(NotScriptable):
         return f"PictureFront({', '.join(f'{name}={one!r}' for name, one in self.config()['arguments'].items())})"
 
     def _stages(self, x: Tensor, sizes: tuple[Tensor, Tensor] | None) -> Tensor:
-        parts = iter(zip(self.convs, self.norms, strict=True))
-        x = _masked(x, sizes)
+        parts: Any = iter(zip(self.convs, self.norms, strict=True))
 
-        def layer(x: Tensor) -> Tensor:
+        def layer(x: Tensor, valid: Tensor | None) -> Tensor:
             conv, norm = next(parts)
-            return _masked(norm(conv(x).movedim(1, -1)).movedim(-1, 1), sizes)
+            return convolved(conv, norm, x, valid)
 
+        x = masked_map(x, _valid(x, 1, sizes))
+        relu = torch.relu if torch.is_grad_enabled() else torch.relu_  # a map less to write
         for stride in self.strides:
             if sizes is not None:
                 sizes = (-(-sizes[0] // stride), -(-sizes[1] // stride))
-            x = torch.relu(layer(x))
+            valid = _valid(x, stride, sizes)
+            x = relu(layer(x, valid))
             for _ in range(self.blocks):
-                y = layer(torch.relu(layer(x)))
-                x = torch.relu(x + y if self.residual else y)
+                y = relu(layer(x, valid))
+                y = layer(y, valid)
+                x = relu(x + y if self.residual else y)
         return x
 
 
-def _masked(x: Tensor, sizes: tuple[Tensor, Tensor] | None) -> Tensor:
+def _valid(x: Tensor, stride: int, sizes: tuple[Tensor, Tensor] | None) -> Tensor | None:
+    """Return which places of a map behind a stride are within their pictures [B, 1, H, W]; None: all are."""
     if sizes is None:
-        return x
-    valid = valid_pixels(*sizes, x.shape[2], x.shape[3], x.device)[:, None]
-    return torch.where(valid, x, torch.zeros((), dtype=x.dtype, device=x.device))
+        return None
+    height, width = (-(-size // stride) for size in x.shape[2:])
+    return valid_pixels(*sizes, height, width, x.device)[:, None]

@@ -85,7 +85,9 @@ class CentreDetector(NotScriptable):
             raise ConfigError(f"the context {short_repr(context)} does not declare its output_size")
         self.fine = torch.nn.Conv2d(front.output_size, features, 1)
         self.coarse = torch.nn.Conv2d(width, features, 1)
-        self.mix = PictureFront(features, (features,), (1,), blocks=0)
+        self.mix = PictureFront(
+            features, (features,), (1,), blocks=0, norm=front.norm, channels_last=front.channels_last
+        )
         self.head = torch.nn.Conv2d(features, classes + 4, 1)
         assert self.head.bias is not None
         with torch.no_grad():

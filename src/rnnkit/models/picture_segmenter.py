@@ -33,6 +33,7 @@ from ..layers._exports import NotScriptable
 from ..layers._picture_checks import check_pixels, check_sizes
 from ..layers.argument_names import explains_arguments
 from ..layers.description import describe, short_repr
+from ..layers.map_norm import Norm
 from ..layers.picture_front import PRECISIONS, PictureFront, Precision
 from ..ops.padding import valid_pixels
 
@@ -52,6 +53,8 @@ class PictureSegmenter(NotScriptable):
             W'] with an ``output_size`` G, such as :class:`rnnkit.ReNet` or a :class:`rnnkit.PictureFront` without
             strides; None: nothing.
         dropout: probability of dropping a channel of the coarsest map while training.
+        norm: of the convolutions: ``"layer"`` over the channels of each pixel, or ``"batch"`` over the pixels of each
+            channel; see :mod:`rnnkit.layers.map_norm`.
         precision: ``"bfloat16"`` computes the convolutions so.
         channels_last: whether maps lie in memory with their channels last.
 
@@ -86,6 +89,7 @@ class PictureSegmenter(NotScriptable):
         shapes: int = 0,
         context: torch.nn.Module | None = None,
         dropout: float = 0.0,
+        norm: Norm = "layer",
         precision: Precision = "float32",
         channels_last: bool = True,
     ) -> None:
@@ -100,11 +104,11 @@ class PictureSegmenter(NotScriptable):
         if len(channels) < 2 or min(channels) < 1:
             raise ConfigError.of("channels", channels, "expected those of two stages or more, at least 1 each")
         self.input_size, self.channels, self.blocks, self.dropout = input_size, channels, blocks, dropout
-        self.context = context
+        self.context, self.norm = context, norm
 
         def front(size: int, width: int, stride: int, blocks: int) -> PictureFront:
             return PictureFront(
-                size, (width,), (stride,), blocks=blocks, precision=precision, channels_last=channels_last
+                size, (width,), (stride,), blocks=blocks, norm=norm, precision=precision, channels_last=channels_last
             )
 
         self.down, self.up = torch.nn.ModuleList(), torch.nn.ModuleList()
@@ -211,7 +215,7 @@ class PictureSegmenter(NotScriptable):
 
     def config(self) -> dict[str, Any] | None:
         """Builder and arguments that make this model anew, for ``rnnkit.load``; None where the context has none."""
-        names = ("input_size", "outputs", "blocks", "shapes", "dropout", "precision", "channels_last")
+        names = ("input_size", "outputs", "blocks", "shapes", "dropout", "norm", "precision", "channels_last")
         arguments = {name: getattr(self, name) for name in names} | {"channels": list(self.channels)}
         if self.context is not None:
             arguments["context"] = describe(self.context)

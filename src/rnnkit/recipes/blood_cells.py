@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from rnnkit.recipes.detect import Detect
 from rnnkit.recipes.detect_data import DetectData
-from rnnkit.tasks.detection_settings import DetectorAugmentation, DetectorFit
+from rnnkit.tasks.detection_settings import DetectorAugmentation
 
 if TYPE_CHECKING:
     from rnnkit.data.images import PictureSet
@@ -52,10 +52,9 @@ class BloodCells(Detect):
 
     augment: DetectorAugmentation = field(
         default_factory=lambda: DetectorAugmentation(
-            flip_vertical=0.5, scale=0.0, shift=0.0, brightness=0.15, contrast=0.15, saturation=0.0, hue=0.0
+            flip_vertical=0.5, quarter_turns=0.5, scale=0.0, shift=0.0, brightness=0.15, contrast=0.15
         )
     )
-    fit: DetectorFit = field(default_factory=lambda: DetectorFit(epochs=24))
     data: BloodData = field(default_factory=BloodData)
 
 

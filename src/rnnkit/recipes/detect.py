@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from rnnkit.errors import ConfigError
 from rnnkit.recipes.base import PreparedRun
 from rnnkit.recipes.detect_data import DetectData, DetectItems, in_classes, most_in_a_cell, with_boxes
 from rnnkit.recipes.detect_network import build, learner_of
@@ -46,6 +47,7 @@ class Detect(PictureRecipe):
 
     title: ClassVar[str] = "Detection"
     command: ClassVar[str] = "detect"
+    before: ClassVar[dict[str, Any]] = {"model.norm": "layer"}
 
     model: DetectorNetwork = field(default_factory=DetectorNetwork)
     augment: DetectorAugmentation = field(default_factory=DetectorAugmentation)
@@ -54,6 +56,14 @@ class Detect(PictureRecipe):
     data: DetectData = field(default_factory=DetectData)
     seed: Seed = 0
     device: str = "auto"
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError for settings that do not go together."""
+        if self.decode.flips and self.model.head == "set":
+            raise ConfigError(
+                "decode.flips=true arrived with model.head=set, whose cells tell the things of a mirror image in "
+                "another order; type --set decode.flips=false, or --set model.head=dense"
+            )
 
     def prepare(self) -> PreparedRun:
         """Read, divide and check the pictures, and write nothing."""
@@ -88,7 +98,8 @@ class Detect(PictureRecipe):
         """
         from rnnkit.tasks.detection import load_detector
 
-        return load_detector(folder, device=self.device).with_least(self.decode.least)
+        detector = load_detector(folder, device=self.device)
+        return detector.with_least(self.decode.least).with_flips(self.decode.flips)
 
     def evaluate(self, folder: Path, data: DataRequest | None = None) -> dict[str, float]:
         """Return average precision, errors of counts and of scores of the folder's model, on its test part or others.
@@ -234,7 +245,7 @@ class PreparedDetection(PreparedTraining):
         torch.manual_seed(recipe.seed)
         model = build(recipe.model, len(self.classes), self.steps())
         learner = learner_of(model, recipe.fit, recipe.device)
-        detector = Detector(model, self.classes, recipe.model.size)
+        detector = Detector(model, self.classes, recipe.model.size, flips=recipe.decode.flips)
         learner.extra = detector.to_extra()
         form = {"size": recipe.model.size, "multiple": model.multiple}
         size = recipe.fit.batch_size or 4

@@ -29,8 +29,9 @@ def build(settings: DetectorNetwork, classes: int, steps: int) -> Any:
 
     channels, deep = settings.channels, settings.deep
     context = _context(settings, deep[-1])
-    front = PictureFront(3 * _PATCH**2 + 1, channels, (2,) * len(channels), blocks=0)
-    further = PictureFront(channels[-1], deep, (2,) * len(deep), blocks=settings.blocks)
+    norm = settings.norm
+    front = PictureFront(3 * _PATCH**2 + 1, channels, (2,) * len(channels), blocks=0, norm=norm, channels_last=True)
+    further = PictureFront(channels[-1], deep, (2,) * len(deep), blocks=settings.blocks, norm=norm, channels_last=True)
     if settings.head == "dense":
         return rnnkit.CentreDetector(front, further, classes, context, settings.features, _PATCH)
     width = deep[-1] + (0 if context is None else context.output_size)
@@ -84,4 +85,6 @@ def _context(settings: DetectorNetwork, width: int) -> rnnkit.ReNet | PictureFro
     if settings.context == "renet":
         return net
     wanted = sum(one.numel() for one in net.parameters())
-    return PictureFront(width, (max(1, round(wanted / (9 * width + 2))),), (1,), blocks=0)
+    return PictureFront(
+        width, (max(1, round(wanted / (9 * width + 2))),), (1,), blocks=0, norm=settings.norm, channels_last=True
+    )

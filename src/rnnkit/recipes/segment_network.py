@@ -31,7 +31,7 @@ def build(
     elif settings.context == "conv":
         from rnnkit.layers.picture_front import PictureFront
 
-        context = PictureFront(width, (channels_of_equal_size(settings),), (1,), blocks=1)
+        context = PictureFront(width, (channels_of_equal_size(settings),), (1,), blocks=1, norm=settings.norm)
     return rnnkit.PictureSegmenter(
         1 if settings.colour == "gray" else 3,
         outputs,
@@ -40,6 +40,7 @@ def build(
         shapes=shapes,
         context=context,
         dropout=settings.dropout,
+        norm=settings.norm,
         precision=usable_precision(settings.precision, find_device(device)),
     )
 

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 from ..errors import ConfigError
 from .augment_settings import AugmentSettings
 from .ranges import Count, NotNegative, Positive, Range, Settings, Share, WholeNumber
-from .settings import Average, AveragedSettings, Optimizer
+from .settings import Average, AveragedSettings, Norm, Optimizer
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,8 @@ class DetectorNetwork(Settings):
             pixels. The last one is the map of centres of dense.
         deep: of the further stages, each of which halves the map; the last one is the grid of cells of set.
         blocks: pairs of convolutions of a deep stage, after its first one.
+        norm: of the convolutions: over the pixels of each channel (batch), or over the channels of each pixel (layer),
+            where a picture changes nothing for others while training.
         features: channels in front of the head of dense.
         decoder_size: units of the LSTM of set.
         steps: things that a cell of set predicts; none takes the most that a cell holds in the training pictures, and
@@ -38,16 +40,17 @@ class DetectorNetwork(Settings):
     context: Literal["renet", "conv", "none"] = "renet"
     hidden_size: Count = 32
     size: Annotated[int, Range(least=32, whole=True)] = 320
-    channels: tuple[int, ...] = (32, 64)
-    deep: tuple[int, ...] = (96,)
+    channels: tuple[int, ...] = (32,)
+    deep: tuple[int, ...] = (64, 96)
     blocks: WholeNumber = 1
-    features: Count = 64
+    norm: Norm = "batch"
+    features: Count = 48
     decoder_size: Count = 64
     steps: Count | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, usual in (("channels", "32,64"), ("deep", "96")):
+        for name, usual in (("channels", "32"), ("deep", "64,96")):
             given = getattr(self, name)
             if not given or min(given) < 1:
                 shown = ",".join(map(str, given)) or "none"
@@ -94,8 +97,11 @@ class DetectorDecoding(Settings):
     Attributes:
         least: the score from which on things are shown and counted; none takes that of each class which counts best on
             the validation pictures of the run.
+        flips: whether the mean over the picture and its three mirror images is taken; for dense alone. Pictures take
+            four times as long.
     """
 
     group_name: ClassVar[str] = "decode"
 
     least: Share | None = None
+    flips: bool = False

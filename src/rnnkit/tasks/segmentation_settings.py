@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from ..errors import ConfigError
 from .augment_settings import AugmentSettings
 from .ranges import Count, NotNegative, Positive, Range, Settings, Share, WholeNumber
-from .settings import Average, AveragedSettings, Optimizer
+from .settings import Average, AveragedSettings, Norm, Optimizer
 
 LARGEST = 64_000_000  # pixels of a picture that is segmented, or of what it is scaled to
 
@@ -24,6 +24,8 @@ class SegmenterNetwork(Settings):
         hidden_size: units of the recurrence of renet, in each direction.
         channels: of the stages, from the full size to the coarsest map; each but the first halves the map.
         blocks: pairs of convolutions of a stage, after its first one.
+        norm: of the convolutions: over the pixels of each channel (batch), or over the channels of each pixel (layer),
+            where a picture changes nothing for others while training.
         dropout: probability of dropping a channel of the coarsest map while training.
         longest: pixels of the longer side above which pictures are scaled down; what is found is scaled back; none
             never scales.
@@ -40,6 +42,7 @@ class SegmenterNetwork(Settings):
     hidden_size: Count = 48
     channels: tuple[int, ...] = (16, 32, 64, 96)
     blocks: WholeNumber = 1
+    norm: Norm = "layer"
     dropout: Share = 0.1
     longest: Annotated[int, Range(least=16, whole=True)] | None = 512
     colour: Literal["rgb", "gray"] = "rgb"

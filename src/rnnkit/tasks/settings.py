@@ -13,6 +13,7 @@ Schedule = Literal[
     "constant", "warmup_constant", "cosine", "warmup_cosine", "one_cycle", "slanted_triangular", "plateau"
 ]
 Optimizer = Literal["adamw", "adam", "sgd", "rmsprop"]
+Norm = Literal["layer", "batch"]
 Average = Annotated[float, Range(above=0, below=1)] | None
 
 

@@ -98,5 +98,5 @@ def shrink(pixels: Tensor, longest: int | None) -> Tensor:
         return pixels
     factor = longest / max(height, width)
     size = (max(round(height * factor), 1), max(round(width * factor), 1))
-    found: Tensor = F.interpolate(pixels[None].float(), size, mode="bilinear", antialias=True)[0]
-    return found.round().clamp(0, 255).to(torch.uint8) if pixels.dtype == torch.uint8 else found.clamp(0, 1)
+    found: Tensor = F.interpolate(pixels[None], size, mode="bilinear", antialias=True)[0]
+    return found if pixels.dtype == torch.uint8 else found.clamp(0, 1)

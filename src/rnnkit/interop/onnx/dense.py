@@ -12,6 +12,7 @@ from torch.nn.utils import parametrize
 
 from ...layers.conv import StepNorm
 from ...layers.dropout import Embedding
+from ...layers.map_norm import MapNorm
 from ...models.adaptive_softmax import AdaptiveSoftmax
 from . import activations
 from .graph import Graph
@@ -144,7 +145,7 @@ def _rms_norm(writer: Writer, module: nn.RMSNorm, x: str) -> str:
     return y if module.weight is None else g("Mul", y, g.constant(module.weight, "gain"))
 
 
-def _batch_norm(writer: Writer, module: nn.BatchNorm1d, x: str) -> str:
+def _batch_norm(writer: Writer, module: nn.BatchNorm1d | MapNorm, x: str) -> str:
     if module.running_mean is None or module.running_var is None:
         raise Unsupported(
             "the model has a BatchNorm1d with track_running_stats=False, which needs the whole batch; type "
@@ -217,6 +218,7 @@ _WRITERS: dict[Any, DenseWriter] = {
     nn.RMSNorm: _rms_norm,
     nn.BatchNorm1d: _batch_norm,
     StepNorm: _batch_norm,
+    MapNorm: _batch_norm,
     AdaptiveSoftmax: _adaptive_softmax,
 }
 
