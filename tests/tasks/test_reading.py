@@ -77,6 +77,30 @@ def test_strings_are_made_of_their_digits_and_made_again_by_the_seed():
         DigitStrings(images, torch.arange(10), 5, step=(18, 12))
 
 
+def test_each_digit_of_a_string_is_changed_on_its_own():
+    generator = torch.Generator().manual_seed(0)
+    images = torch.rand(10, 28, 28, generator=generator)
+    options = {"lengths": (2, 3), "step": (28, 28), "jitter": 0, "growing": 1}  # digits lie side by side
+    plain = DigitStrings(images, torch.arange(10), 20, **options)
+    changed = DigitStrings(images, torch.arange(10), 20, change=lambda x: x * torch.rand(len(x), 1, 1, 1), **options)
+    assert torch.equal(changed.picture(3), plain.picture(3))  # not in the epochs of short strings
+    factors = []
+    for epoch in (1, 1, 2):
+        before = torch.random.get_rng_state()
+        for one in (plain, changed):
+            one.redraw(epoch, epoch)
+        assert torch.equal(torch.random.get_rng_state(), before)
+        assert changed.texts == plain.texts
+        pairs = [(plain.picture(row), changed.picture(row)) for row in range(20)]
+        factors.append(torch.stack([two.sum() / one.sum() for one, two in pairs]))
+    assert torch.equal(factors[0], factors[1])
+    assert not torch.equal(factors[0], factors[2])
+    first, second = (changed.picture(0)[:, at : at + 28] for at in np.flatnonzero(plain.picture(0).any(0))[0] + [0, 28])
+    digits = [images[int(one)] for one in changed.texts[0][:2]]
+    scales = [float((part / digit).median()) for part, digit in zip((first, second), digits, strict=True)]
+    assert scales[0] != pytest.approx(scales[1], abs=1e-3)
+
+
 def test_changed_lines_have_nothing_behind_their_widths():
     lines = torch.rand(3, 32, 60)
     augment = LineAugment(noise=0.2)

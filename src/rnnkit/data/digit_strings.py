@@ -13,7 +13,7 @@ pixels, 48% of neighbours share columns, and the ink of 30% crosses.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from ..errors import DataError, check_whole
@@ -38,6 +38,8 @@ class DigitStrings:
         margin: the least and the most pixels before the first frame, and behind the last one.
         growing: so many epochs begin with strings of two digits at most: a network that is trained by CTC learns
             short strings sooner.
+        change: a function of pictures of digits [n, 1, 28, 28], such as :class:`rnnkit.PictureWarp`, which makes each
+            digit of a string anew behind those epochs; None: they stay.
         seed: of the first epoch.
 
     Attributes:
@@ -67,6 +69,7 @@ class DigitStrings:
         jitter: int = 2,
         margin: tuple[int, int] = (0, 6),
         growing: int = 0,
+        change: Callable[[torch.Tensor], torch.Tensor] | None = None,
         seed: int = 0,
     ) -> None:
         import torch
@@ -90,7 +93,7 @@ class DigitStrings:
         self.images = images.to(torch.float32)
         self.labels: list[int] = labels.tolist()
         self.count, self.lengths, self.step, self.jitter, self.margin = count, lengths, step, jitter, margin
-        self.growing, self._seed = growing, seed
+        self.growing, self.change, self._seed = growing, change, seed
         self.redraw(seed, 0)
 
     @property
@@ -129,15 +132,27 @@ class DigitStrings:
             self._parts.append((digits[begin:end].tolist(), columns.tolist(), rows[begin:end].tolist()))
         self.texts: Sequence[str] = ["".join(str(self.labels[one]) for one in part[0]) for part in self._parts]
         self.widths: np.ndarray = np.array(widths)
+        self._begins: list[int] = (ends - counts).tolist()
+        self._changed = None if epoch < self.growing else self._change(digits, seed)
+
+    def _change(self, digits: np.ndarray, seed: int) -> torch.Tensor | None:
+        """Return the digits of all strings one after the other, each changed [n, 28, 28]; None where they stay."""
+        if self.change is None:
+            return None
+        import torch
+
+        with torch.random.fork_rng(devices=()), torch.inference_mode():
+            torch.manual_seed(seed)
+            return self.change(self.images[torch.from_numpy(digits), None])[:, 0]
 
     def picture(self, index: int) -> torch.Tensor:
         """Return a picture [height, width] in [0, 1], ink 1."""
         import torch
 
         picture = torch.zeros(self.height, int(self.widths[index]))
-        for digit, column, row in zip(*self._parts[index], strict=True):
+        for number, (digit, column, row) in enumerate(zip(*self._parts[index], strict=True), self._begins[index]):
             frame = picture[row : row + FRAME, column : column + FRAME]
-            torch.maximum(frame, self.images[digit], out=frame)
+            torch.maximum(frame, self.images[digit] if self._changed is None else self._changed[number], out=frame)
         return picture
 
     def fingerprint(self) -> str:

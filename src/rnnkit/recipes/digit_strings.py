@@ -5,8 +5,9 @@
 
 :mod:`rnnkit.data.digit_strings` says how strings are made: frames of 28 × 28 pixels follow each other in 12 to 18
 pixels, so that 48% of neighbours share columns of ink and the ink of 30% crosses; each digit is moved up or down by 2
-pixels at most. New training strings of 1 to 5 digits are made in each epoch: what a network learns so does not
-depend on the place, and strings of ten, of which none was trained on, are read as well. Test strings are fixed by their
+pixels at most. New training strings of 1 to 5 digits are made in each epoch, of digits that are each turned, scaled,
+sheared and bent at random: what a network learns so does not depend on the place, and strings of ten, of which none
+was trained on, are read as well. Test strings are fixed by their
 own seeds. Nothing is chosen on them.
 """
 
@@ -15,11 +16,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import rnnkit
 from rnnkit.errors import ConfigError
 from rnnkit.recipes.base import PreparedRun
 from rnnkit.recipes.read import PreparedReading, Read
 from rnnkit.recipes.read_data import LineData
-from rnnkit.tasks.ranges import Count, WholeNumber
+from rnnkit.tasks.picture_settings import PictureChanges
+from rnnkit.tasks.ranges import Count, NotNegative, Share, WholeNumber
 from rnnkit.tasks.reading_settings import LineAugmentation, ReaderFit, ReaderNetwork
 
 if TYPE_CHECKING:
@@ -66,12 +69,29 @@ class Data(LineData):
 
 
 @dataclass(frozen=True)
+class DigitChanges(PictureChanges):
+    """How each digit of a training string is changed at random before they are joined; see `PictureChanges`."""
+
+    group_name: ClassVar[str] = "digits"
+
+    degrees: NotNegative = 10.0
+    scale: NotNegative = 0.1
+    shift: Share = 0.0
+    shear: NotNegative = 0.1
+    elastic: NotNegative = 0.7
+    flip: Share = 0.0
+    brightness: NotNegative = 0.0
+    contrast: NotNegative = 0.0
+
+
+@dataclass(frozen=True)
 class DigitStringsRun(Read):
     """The whole run; ``rnnkit train digit-strings --set GROUP.FIELD=VALUE`` changes a field."""
 
     title: ClassVar[str] = "Strings of digits"
 
     model: ReaderNetwork = field(default_factory=ReaderNetwork)
+    digits: DigitChanges = field(default_factory=DigitChanges)
     augment: LineAugmentation = field(default_factory=lambda: LineAugmentation(noise=0.0))
     fit: ReaderFit = field(
         default_factory=lambda: ReaderFit(
@@ -86,17 +106,18 @@ class DigitStringsRun(Read):
         from rnnkit.data.digit_strings import FRAME, DigitStrings
 
         data = self.data
-        train, held, test = self.digits()
+        train, held, test = self.single_digits()
+        warp = rnnkit.PictureWarp(**self.digits.arguments(FRAME))
         if self.model.height != FRAME + 2 * data.jitter:
             raise ConfigError(
                 f"model.height={self.model.height} arrived with data.jitter={data.jitter}; strings are {FRAME} + 2 · "
                 f"jitter rows high: type --set model.height={FRAME + 2 * data.jitter}"
             )
 
-        def strings(part: Split, count: int, lengths: tuple[int, int], seed: int, growing: int = 0) -> Any:
+        def strings(part: Split, count: int, lengths: tuple[int, int], seed: int, **others: Any) -> Any:
             return DigitStrings(
                 part.images, part.labels, count, lengths=lengths, step=(data.least_step, data.most_step),
-                jitter=data.jitter, seed=seed, growing=growing,
+                jitter=data.jitter, seed=seed, **others,
             )  # fmt: skip
 
         long = 2 * data.longest
@@ -104,7 +125,7 @@ class DigitStringsRun(Read):
             f"digits_{count}": strings(test, data.test_strings, (count, count), seed)
             for seed, count in ((2, data.longest), (3, long))
         }
-        learned = strings(train, data.strings, (1, data.longest), self.seed, data.growing)
+        learned = strings(train, data.strings, (1, data.longest), self.seed, growing=data.growing, change=warp)
         chosen = strings(held, data.held_strings, (data.longest, data.longest), 1)
         division = (
             f"strings to learn are made of {len(train.labels):,} training images, those to choose by of the last "
@@ -115,7 +136,7 @@ class DigitStringsRun(Read):
             [], division, digests, self, learned, chosen, tests, train_tokenizer("char", ["".join(DIGITS)])
         )
 
-    def digits(self) -> tuple[Split, Split, Split]:
+    def single_digits(self) -> tuple[Split, Split, Split]:
         """Return the digits for training, validation and test."""
         from rnnkit.data import mnist
 
