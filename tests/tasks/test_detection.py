@@ -155,6 +155,17 @@ def test_thresholds_of_counts():
     assert 0.2 < first < 0.7
     assert second < 0.3
     assert third == 0.5
+    assert count_thresholds([], [], [], 1) == [0.5]
+
+
+def test_thresholds_of_counts_are_means_over_samples_of_pictures():
+    """All pictures together allow 0.6 to 0.65; samples without the first or the second one allow 0.3 to 0.65, or 0.9."""
+    scores = [torch.tensor([0.9, 0.6]), torch.tensor([0.65])] + [torch.tensor([0.9, 0.3])] * 9
+    labels = [torch.zeros(len(one), dtype=torch.int64) for one in scores]
+    [found] = count_thresholds(scores, labels, [[1]] * 11, 1)
+    assert 0.5 < found < 0.75
+    assert found != 0.625
+    assert count_thresholds(scores, labels, [[1]] * 11, 1) == [found]
 
 
 def test_scores_of_a_detector():

@@ -24,6 +24,7 @@ import torch
 from torch import Tensor
 
 _CLOSE = 1e-6
+_SAMPLES = 100  # of pictures, to choose from which score on things are counted
 _PRIOR = 2.0  # what (a − 1)² and b² weigh relative to the likelihood of the things
 
 
@@ -121,6 +122,9 @@ def count_thresholds(
 ) -> list[float]:
     """Return the score of each class from which on things are counted: that with the least mean error of the counts.
 
+    Of few pictures that score is uncertain: it is the mean over 100 samples of as many pictures, drawn with replacement
+    (bagging, Breiman 1996).
+
     Args:
         scores: of the things found in each picture.
         labels: their classes.
@@ -128,13 +132,14 @@ def count_thresholds(
         classes: C.
 
     Returns:
-        A score a class; the middle of those that are equally good, 0.5 where a class is in no picture.
+        A score a class; of a sample the middle of those that are equally good; 0.5 where a class is in no picture.
 
     Example:
         >>> scores, labels = [torch.tensor([0.9, 0.4]), torch.tensor([0.8])], [torch.tensor([0, 0]), torch.tensor([0])]
-        >>> count_thresholds(scores, labels, [[1], [1]], 1)
+        >>> [round(one, 1) for one in count_thresholds(scores, labels, [[1], [1]], 1)]
         [0.6]
     """
+    weights = _samples(len(scores))
     found = []
     for number in range(classes):
         own = [one[label == number] for one, label in zip(scores, labels, strict=True)]
@@ -146,10 +151,17 @@ def count_thresholds(
         edges = torch.cat([torch.zeros(1), values, torch.ones(1)]).double()
         tried = (edges[1:] + edges[:-1]) / 2
         told = torch.stack([(one.double()[None] >= tried[:, None]).sum(1) for one in own], 1)
-        errors = (told - true).abs().mean(1)
-        best = (errors <= errors.min() + 1e-9).nonzero()[:, 0]
-        found.append(round(float(tried[best[len(best) // 2]]), 4))
+        errors = (told - true).abs() @ weights[weights @ true > 0].T
+        best = [(each <= each.min() + 1e-9).nonzero()[:, 0] for each in errors.T]
+        found.append(round(float(torch.stack([tried[one[len(one) // 2]] for one in best]).mean()), 4))
     return found
+
+
+def _samples(count: int) -> Tensor:
+    """Return how often each of so many pictures is in each sample [1 + samples, count]; the first one has each once."""
+    drawn = torch.randint(max(count, 1), (_SAMPLES, count), generator=torch.Generator().manual_seed(0))
+    weights = torch.zeros(_SAMPLES, count, dtype=torch.float64).scatter_add(1, drawn, torch.ones_like(drawn).double())
+    return torch.cat([torch.ones(1, count, dtype=torch.float64), weights])
 
 
 def _fit(values: Tensor, right: Tensor) -> tuple[float, float]:
