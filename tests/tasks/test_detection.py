@@ -159,7 +159,7 @@ def test_thresholds_of_counts():
 
 
 def test_thresholds_of_counts_are_means_over_samples_of_pictures():
-    """All pictures together allow 0.6 to 0.65; samples without the first or the second one allow 0.3 to 0.65, or 0.9."""
+    """All pictures together allow 0.6 to 0.65; samples without the first or the second one allow more."""
     scores = [torch.tensor([0.9, 0.6]), torch.tensor([0.65])] + [torch.tensor([0.9, 0.3])] * 9
     labels = [torch.zeros(len(one), dtype=torch.int64) for one in scores]
     [found] = count_thresholds(scores, labels, [[1]] * 11, 1)
