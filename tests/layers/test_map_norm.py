@@ -82,6 +82,18 @@ def test_padding_changes_neither_what_is_learned_nor_what_is_answered():
         assert_close(y[row, :, : alone.shape[1], : alone.shape[2]], alone)
 
 
+def test_what_is_frozen_answers_as_before():
+    torch.manual_seed(0)
+    front, x = PictureFront(2, (4,), (2,), norm="batch").double(), torch.randn(3, 2, 8, 8, dtype=torch.float64)
+    front(x)
+    expected, kept = front.eval()(x), [one.clone() for one in front.buffers()]
+    front.train().requires_grad_(False)
+    assert_close(front(x + 3 - 3), expected)
+    assert all(torch.equal(one, other) for one, other in zip(front.buffers(), kept, strict=True))
+    front.requires_grad_(True)
+    assert not torch.allclose(front(x), expected)
+
+
 def test_another_kind_is_refused():
     with pytest.raises(ConfigError, match="norm"):
         map_norm("group", 3)

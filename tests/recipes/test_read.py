@@ -12,7 +12,8 @@ import rnnkit
 from rnnkit.recipes import find
 from rnnkit.recipes.read_data import Written, equal_lines
 from rnnkit.recipes.read_network import build
-from rnnkit.runs.settings import override
+from rnnkit.runs.settings import override, restore
+from rnnkit.tasks.picture_settings import PictureChanges
 from rnnkit.tasks.reading import load_reader
 from rnnkit.tasks.reading_batches import HeldLines
 from rnnkit.tasks.reading_settings import ReaderNetwork
@@ -219,6 +220,9 @@ def test_digit_strings_learn(tmp_path):
     recipe = override(find("digit-strings")(), ["data.holdout=80", "data.test_strings=5"])
     others = override(recipe, ["seed=1"]).prepare().tests["digits_10"].texts
     assert recipe.prepare().tests["digits_10"].texts == others  # tests do not follow the seed
+    assert restore(recipe, {"seed": 3}).digits.arguments(28) == PictureChanges(
+        degrees=0, scale=0, shift=0, flip=0, brightness=0, contrast=0
+    ).arguments(28)  # runs from before digits were changed go on without
 
 
 def test_equal_pictures_in_two_parts_are_told():

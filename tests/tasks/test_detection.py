@@ -78,7 +78,7 @@ def test_the_mean_over_mirror_images_mirrors_with_the_picture():
     assert again.with_least(0.1).flips
     assert not again.with_flips(False).flips
     decoder = rnnkit.SetDecoder(rnnkit.LSTM(4, 4), steps=2, classes=2)
-    with pytest.raises(ConfigError, match="CentreDetector"):
+    with pytest.raises(ConfigError, match="flips=False"):
         Detector(rnnkit.CellDetector(front, decoder), ("a", "b"), 48, flips=True)
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import torch
 
 FRAME = 28  # pixels of a digit's picture
+_AT_ONCE = 1024  # digits that are changed together; more take more memory, and no less time
 
 
 class DigitStrings:
@@ -38,8 +39,8 @@ class DigitStrings:
         margin: the least and the most pixels before the first frame, and behind the last one.
         growing: so many epochs begin with strings of two digits at most: a network that is trained by CTC learns
             short strings sooner.
-        change: a function of pictures of digits [n, 1, 28, 28], such as :class:`rnnkit.PictureWarp`, which makes each
-            digit of a string anew behind those epochs; None: they stay.
+        change: a function of pictures of digits [n, 1, 28, 28], such as :class:`rnnkit.PictureWarp`, which changes each
+            digit of a string at random, after the epochs of `growing`; None: they stay.
         seed: of the first epoch.
 
     Attributes:
@@ -143,7 +144,8 @@ class DigitStrings:
 
         with torch.random.fork_rng(devices=()), torch.inference_mode():
             torch.manual_seed(seed)
-            return self.change(self.images[torch.from_numpy(digits), None])[:, 0]
+            parts = torch.from_numpy(digits).split(_AT_ONCE)
+            return torch.cat([self.change(self.images[part, None])[:, 0] for part in parts])
 
     def picture(self, index: int) -> torch.Tensor:
         """Return a picture [height, width] in [0, 1], ink 1."""

@@ -4,9 +4,10 @@
     batch:  y = (x − μ_c) / sqrt(v_c + ε) · γ + β               μ and v of channel c over all valid pixels of the batch
                                                                 (Ioffe & Szegedy 2015)
 
-``layer`` needs no other pixel and no other picture, and does not know how strong a pixel is beside others. ``batch``
-does. While training its μ and v depend on the whole batch; in evaluation they are running averages, and the
-normalisation becomes a part of the convolution, which then costs nothing more.
+With ``layer`` the pictures of a batch do not influence each other, and the strength of a pixel as a whole is lost. With
+``batch`` it is kept. While training, μ and v depend on the whole batch. In evaluation, and where γ is frozen, they are
+running averages, and the normalisation is folded into the weights of the convolution. Of several processes each has
+running averages of its own pictures.
 
 Legend: B pictures, C channels, H height, W width.
 """
@@ -27,7 +28,8 @@ NORMS: tuple[Norm, ...] = ("layer", "batch")
 class MapNorm(torch.nn.BatchNorm2d):
     """Batch normalisation of maps [B, C, H, W] over their valid pixels; equations in :mod:`rnnkit.layers.map_norm`.
 
-    A single pixel has no spread: it is normalised by the running averages always.
+    A single pixel has no spread: it is normalised by the running averages always. So is everything where the weight
+    requires no gradient, and the running averages stay: what a fine-tuning freezes answers as before.
 
     Example:
         >>> import torch
@@ -47,6 +49,11 @@ class MapNorm(torch.nn.BatchNorm2d):
         rows = self._normalised(last[pixels].T[None, :, :, None])[0, :, :, 0].T
         return torch.zeros_like(last).index_put((pixels,), rows.to(x.dtype)).movedim(-1, 1)
 
+    @property
+    def follows_batches(self) -> bool:
+        """Whether it normalises by the mean and the variance of the batch."""
+        return self.training and self.weight.requires_grad
+
     def folded(self, conv: torch.nn.Conv2d) -> tuple[Tensor, Tensor]:
         """Return weights and bias of a convolution that does as `conv` and this normalisation in evaluation do."""
         assert self.running_mean is not None
@@ -56,11 +63,11 @@ class MapNorm(torch.nn.BatchNorm2d):
         return conv.weight * gain[:, None, None, None], self.bias + before * gain
 
     def _normalised(self, x: Tensor) -> Tensor:
-        if self.training and x.numel() == self.num_features:
-            return torch.nn.functional.batch_norm(
-                x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
-            )
-        return super().forward(x)
+        if self.follows_batches and x.numel() > self.num_features:
+            return super().forward(x)
+        return torch.nn.functional.batch_norm(
+            x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
+        )
 
 
 def map_norm(norm: Norm, channels: int) -> torch.nn.LayerNorm | MapNorm:
@@ -74,10 +81,13 @@ def map_norm(norm: Norm, channels: int) -> torch.nn.LayerNorm | MapNorm:
 
 
 def convolved(conv: torch.nn.Conv2d, norm: torch.nn.Module, x: Tensor, valid: Tensor | None = None) -> Tensor:
-    """Normalise a convolution of a map [B, C, H, W]; what is not valid [B, 1, H, W] of the result is 0."""
+    """Normalise a convolution of a map [B, C, H, W]; what is not valid [B, 1, H, W] of the result is 0.
+
+    Where a `MapNorm` follows no batches, neither module is called: hooks on them do not see it.
+    """
     if not isinstance(norm, MapNorm):
         return masked_map(norm(conv(x).movedim(1, -1)).movedim(-1, 1), valid)
-    if norm.training:
+    if norm.follows_batches:
         found: Tensor = norm(conv(x), valid)
         return found
     weight, bias = norm.folded(conv)

@@ -198,16 +198,15 @@ class PictureFront(NotScriptable):
             return convolved(conv, norm, x, valid)
 
         x = masked_map(x, _valid(x, 1, sizes))
-        relu = torch.relu if torch.is_grad_enabled() else torch.relu_  # a map less to write
         for stride in self.strides:
             if sizes is not None:
                 sizes = (-(-sizes[0] // stride), -(-sizes[1] // stride))
             valid = _valid(x, stride, sizes)
-            x = relu(layer(x, valid))
+            x = torch.relu(layer(x, valid))
             for _ in range(self.blocks):
-                y = relu(layer(x, valid))
+                y = torch.relu(layer(x, valid))
                 y = layer(y, valid)
-                x = relu(x + y if self.residual else y)
+                x = torch.relu(x + y if self.residual else y)
         return x
 
 

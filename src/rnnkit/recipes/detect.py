@@ -62,7 +62,7 @@ class Detect(PictureRecipe):
         if self.decode.flips and self.model.head == "set":
             raise ConfigError(
                 "decode.flips=true arrived with model.head=set, whose cells tell the things of a mirror image in "
-                "another order; type --set decode.flips=false, or --set model.head=dense"
+                "another order; leave decode.flips out, or train with --set model.head=dense"
             )
 
     def prepare(self) -> PreparedRun:

@@ -89,6 +89,7 @@ class DigitStringsRun(Read):
     """The whole run; ``rnnkit train digit-strings --set GROUP.FIELD=VALUE`` changes a field."""
 
     title: ClassVar[str] = "Strings of digits"
+    before: ClassVar[dict[str, Any]] = {f"digits.{name}": 0.0 for name in ("degrees", "scale", "shear", "elastic")}
 
     model: ReaderNetwork = field(default_factory=ReaderNetwork)
     digits: DigitChanges = field(default_factory=DigitChanges)

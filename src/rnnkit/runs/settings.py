@@ -211,8 +211,7 @@ def restore(recipe: R, stored: Mapping[str, Any]) -> R:
 
     for name, value in getattr(recipe, "before", {}).items():
         group, _, last = name.partition(".")
-        if group in stored:
-            stored = {**stored, group: {last: value, **stored[group]}}
+        stored = {**stored, group: {last: value, **stored.get(group, {})}}
     changed: R = _apply(recipe, check(stored))
     return changed
 

@@ -66,7 +66,7 @@ class Detector:
         flips: bool = False,
     ) -> None:
         if flips and isinstance(model, CellDetector):
-            raise ConfigError("flips=True arrived for a CellDetector; expected a CentreDetector, which tells a map")
+            raise ConfigError("flips=True arrived with a CellDetector, which has no map to average: type flips=False")
         self.model, self.classes, self.size, self.flips = model, tuple(classes), size, flips
         self.calibration = Calibration.none(len(self.classes)) if calibration is None else calibration
         self.least = tuple(0.5 for _ in self.classes) if least is None else tuple(least)
@@ -123,15 +123,11 @@ class Detector:
 
     def with_least(self, least: float | None) -> Detector:
         """Return the same detector with another score from which on things are shown; None: its own."""
-        if least is None:
-            return self
-        return Detector(
-            self.model, self.classes, self.size, self.calibration, [least] * len(self.classes), flips=self.flips
-        )
+        return self if least is None else self._with(least=[least] * len(self.classes))
 
     def with_flips(self, flips: bool) -> Detector:
         """Return the same detector with or without the mean over mirror images."""
-        return Detector(self.model, self.classes, self.size, self.calibration, self.least, flips=flips)
+        return self._with(flips=flips)
 
     def with_classes(self, names: Sequence[str]) -> Detector:
         """Return a detector whose network finds further classes, too; the network is changed.
@@ -150,7 +146,11 @@ class Detector:
         self.model.add_classes(more, generator=torch.Generator().manual_seed(0))
         calibration = Calibration(self.calibration.slopes + (1.0,) * more, self.calibration.offsets + (0.0,) * more)
         least = self.least + (0.5,) * more
-        return Detector(self.model, (*self.classes, *names), self.size, calibration, least, flips=self.flips)
+        return self._with(classes=(*self.classes, *names), calibration=calibration, least=least)
+
+    def _with(self, **changes: Any) -> Detector:
+        names = ("model", "classes", "size", "calibration", "least", "flips")
+        return Detector(**{name: getattr(self, name) for name in names} | changes)
 
     def to_extra(self) -> dict[str, Any]:
         """Return what is stored with the network, JSON values, for ``learner.extra``."""
@@ -204,7 +204,7 @@ class Detector:
         return found.select(((boxes[:, 2:] - boxes[:, :2]) > 0).all(1))
 
     def __repr__(self) -> str:
-        return f"Detector({self.model!r}, {self.classes}, size={self.size})"
+        return f"Detector({self.model!r}, {self.classes}, size={self.size}, flips={self.flips})"
 
 
 def _in_pixels(found: FoundThings, height: int, width: int) -> FoundThings:
@@ -225,7 +225,7 @@ def _mean_of_flips(output: Tensor, mirrored: Callable[[tuple[int, ...]], Tensor]
         other = mirrored(axes).flip(axes)
         total += torch.cat([other[:, :-4].sigmoid(), other[:, -4:][:, sides]], 1)
     total /= 4
-    return torch.cat([total[:, :-4].logit(), total[:, -4:]], 1)
+    return torch.cat([total[:, :-4].logit(1e-7), total[:, -4:]], 1)
 
 
 def scaled(image: Tensor, size: int) -> Tensor:

@@ -27,7 +27,7 @@ class DetectorNetwork(Settings):
         deep: of the further stages, each of which halves the map; the last one is the grid of cells of set.
         blocks: pairs of convolutions of a deep stage, after its first one.
         norm: of the convolutions: over the pixels of each channel (batch), or over the channels of each pixel (layer),
-            where a picture changes nothing for others while training.
+            with which the pictures of a batch do not influence each other.
         features: channels in front of the head of dense.
         decoder_size: units of the LSTM of set.
         steps: things that a cell of set predicts; none takes the most that a cell holds in the training pictures, and

@@ -25,7 +25,7 @@ class SegmenterNetwork(Settings):
         channels: of the stages, from the full size to the coarsest map; each but the first halves the map.
         blocks: pairs of convolutions of a stage, after its first one.
         norm: of the convolutions: over the pixels of each channel (batch), or over the channels of each pixel (layer),
-            where a picture changes nothing for others while training.
+            with which the pictures of a batch do not influence each other.
         dropout: probability of dropping a channel of the coarsest map while training.
         longest: pixels of the longer side above which pictures are scaled down; what is found is scaled back; none
             never scales.
