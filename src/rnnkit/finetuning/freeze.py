@@ -1,7 +1,8 @@
 """Which parameters train: freezing by group or by pattern, and gradual unfreezing.
 
 Freezing stops learning and nothing else: a frozen layer in training mode still drops units and a frozen batch
-normalisation still follows the mean of its batches. ``layer.eval()`` stops both, until the next ``fit``.
+normalisation still follows the mean of its batches. ``layer.eval()`` stops both, until the next ``fit``. The batch
+normalisation of :mod:`rnnkit.layers.map_norm` is the exception: frozen, it keeps its running means.
 """
 
 from __future__ import annotations
