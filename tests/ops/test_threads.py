@@ -87,7 +87,7 @@ def test_threads_do_not_pile_up(contended):
         counts.append(len(os.listdir("/proc/self/task")))
         contended(0.0)
         layer(x)
-    # A thread a round would be 25 more. Threads of other tests may end or begin meanwhile, and a team ends a moment later.
+    # A thread a round would be 25 more; threads of other tests may end or begin meanwhile.
     assert max(counts[5:]) <= counts[4] + 5
 
 
