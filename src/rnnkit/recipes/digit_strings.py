@@ -7,8 +7,7 @@
 pixels, so that 48% of neighbours share columns of ink and the ink of 30% crosses; each digit is moved up or down by 2
 pixels at most. New training strings of 1 to 5 digits are made in each epoch, of digits that are each turned, scaled,
 sheared and bent at random: what a network learns so does not depend on the place, and strings of ten, of which none
-was trained on, are read as well. Test strings are fixed by their
-own seeds. Nothing is chosen on them.
+was trained on, are read as well. Test strings are fixed by their own seeds. Nothing is chosen on them.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from rnnkit.recipes.base import PreparedRun
 from rnnkit.recipes.read import PreparedReading, Read
 from rnnkit.recipes.read_data import LineData
 from rnnkit.tasks.picture_settings import PictureChanges
-from rnnkit.tasks.ranges import Count, NotNegative, Share, WholeNumber
+from rnnkit.tasks.ranges import Count, WholeNumber
 from rnnkit.tasks.reading_settings import LineAugmentation, ReaderFit, ReaderNetwork
 
 if TYPE_CHECKING:
@@ -74,15 +73,6 @@ class DigitChanges(PictureChanges):
 
     group_name: ClassVar[str] = "digits"
 
-    degrees: NotNegative = 10.0
-    scale: NotNegative = 0.1
-    shift: Share = 0.0
-    shear: NotNegative = 0.1
-    elastic: NotNegative = 0.7
-    flip: Share = 0.0
-    brightness: NotNegative = 0.0
-    contrast: NotNegative = 0.0
-
 
 @dataclass(frozen=True)
 class DigitStringsRun(Read):
@@ -92,7 +82,11 @@ class DigitStringsRun(Read):
     before: ClassVar[dict[str, Any]] = {f"digits.{name}": 0.0 for name in ("degrees", "scale", "shear", "elastic")}
 
     model: ReaderNetwork = field(default_factory=ReaderNetwork)
-    digits: DigitChanges = field(default_factory=DigitChanges)
+    digits: DigitChanges = field(
+        default_factory=lambda: DigitChanges(
+            degrees=10, scale=0.1, shift=0.0, shear=0.1, elastic=0.7, flip=0.0, brightness=0.0, contrast=0.0
+        )
+    )
     augment: LineAugmentation = field(default_factory=lambda: LineAugmentation(noise=0.0))
     fit: ReaderFit = field(
         default_factory=lambda: ReaderFit(
