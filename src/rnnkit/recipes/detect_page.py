@@ -139,7 +139,7 @@ def _drawn(one: Judged, row: int, detector: Detector, factor: float) -> tuple[An
 
 def _image(one: Judged, row: int) -> tuple[Any, float]:
     """Return a picture [H, W, 3] for the page, and its pixels for a pixel of the file."""
-    from rnnkit.data.images.samples import shrink
+    from rnnkit.data.images.picture_scaling import shrink
 
     image = shrink(one.items.image(row), _LONGEST)
     return image.permute(1, 2, 0).numpy(), image.shape[2] / one.items.truth[row].size[1]

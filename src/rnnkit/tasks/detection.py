@@ -16,8 +16,7 @@ import torch
 from torch import Tensor
 
 from ..data.images import PictureSet
-from ..data.images.picture_files import read_pixels, to_float
-from ..data.images.samples import shrink
+from ..data.images.picture_files import read_scaled, to_float
 from ..errors import ConfigError, DataError, ShapeError
 from ..layers.modes import mode
 from ..models.cell_detector import CellDetector
@@ -101,9 +100,9 @@ class Detector:
         Raises:
             DataError: there is no such file, or it is no picture.
         """
-        pixels = read_pixels(path)  # scaled down as bytes: a third of the time
-        [found] = self([to_float(shrink(pixels, self.size))])
-        return _in_pixels(found, *pixels.shape[1:])
+        pixels, (height, width) = read_scaled(path, self.size)
+        [found] = self([to_float(pixels)])
+        return _in_pixels(found, height, width)
 
     def find(self, pictures: PictureSet) -> list[FoundThings]:
         """Return what is in each picture of a set, in pixels of its file, also what has a low score.

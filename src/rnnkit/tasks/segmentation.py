@@ -19,7 +19,7 @@ from torch import Tensor
 from ..data.images.masks import Masks, resized
 from ..data.images.moves import resize_image
 from ..data.images.picture_files import Mode, read_pixels, to_float
-from ..data.images.samples import shrink
+from ..data.images.picture_scaling import shrink
 from ..errors import DataError
 from ..layers.modes import mode
 from ..serialization import read_config

@@ -9,7 +9,8 @@ import torch
 from PIL import Image
 
 from rnnkit.data.images import picture_info, read_picture
-from rnnkit.data.images.picture_files import read_pixels, read_values
+from rnnkit.data.images.picture_files import read_pixels, read_scaled, read_values
+from rnnkit.data.images.picture_scaling import shrink
 from rnnkit.errors import ConfigError, DataError
 
 WEDGE = np.arange(40, dtype=np.uint8).reshape(5, 8) * 6
@@ -176,6 +177,48 @@ def test_pixels_of_8_bits_stay_bytes(tmp_path):
     pixels = read_pixels(saved(tmp_path, WEDGE), mode="L")
     assert pixels.dtype == torch.uint8
     assert torch.equal(pixels[0], torch.from_numpy(WEDGE))
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.jpg"])
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+@pytest.mark.parametrize("longest", [410, 300, 160, 51])
+def test_a_picture_is_read_scaled_down_as_it_is_scaled_once_read(tmp_path, name, orientation, longest):
+    rows, columns = np.mgrid[:303, :410]
+    waves = 120 + 60 * np.sin(columns / 21) + 60 * np.cos(rows / 17)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    file = saved(tmp_path, np.stack([waves, columns / 2, rows / 2], -1).astype(np.uint8), name, exif=exif)
+    whole = read_pixels(file)
+    pixels, size = read_scaled(file, longest)
+    assert size == tuple(whole.shape[1:])
+    expected = shrink(whole, longest)
+    assert (pixels.shape, pixels.dtype) == (expected.shape, torch.uint8)
+    difference = (pixels.float() - expected.float()).abs()
+    assert difference.mean() < 2
+    assert difference.max() < 12
+
+
+def test_a_jpeg_is_decoded_at_a_fraction_of_its_size(tmp_path, monkeypatch):
+    decoded = []
+    original = Image.Image.convert
+
+    def convert(image, *mode):
+        decoded.append(image.size)
+        return original(image, *mode)
+
+    monkeypatch.setattr(Image.Image, "convert", convert)
+    file = saved(tmp_path, np.zeros((300, 401), np.uint8), "a.jpg")
+    assert read_scaled(file, 100)[0].shape == (3, 75, 100)
+    assert set(decoded) == {(101, 75)}
+
+
+def test_16_bits_and_small_pictures_are_scaled_too(tmp_path):
+    wide = saved(tmp_path, np.full((20, 30), 65535, np.uint16), "a.png")
+    pixels, size = read_scaled(wide, 15, mode="L")
+    assert (pixels.shape, size, pixels.dtype) == ((1, 10, 15), (20, 30), torch.float32)
+    assert pixels.min() == pixels.max() == 1
+    small = saved(tmp_path, WEDGE, "b.png")
+    assert torch.equal(read_scaled(small, 100, mode="L")[0], read_pixels(small, mode="L"))
 
 
 def test_a_picture_is_read_where_a_further_frame_is_cut_off(tmp_path):

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ...errors import ConfigError, DataError, Place, check_choice
 from .picture_opening import DAMAGED, opened
+from .picture_scaling import scaled, shrunk_size
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -174,21 +175,62 @@ def read_pixels(
         >>> pixels.dtype, pixels.shape, int(pixels.max())
         (torch.uint8, torch.Size([1, 3, 4]), 7)
     """
+    return read_scaled(path, None, mode=mode, upright=upright, white=white, background=background)[0]
+
+
+def read_scaled(
+    path: str | os.PathLike[str],
+    longest: int | None,
+    *,
+    mode: Mode = "RGB",
+    upright: bool = True,
+    white: float | None = None,
+    background: float = 1.0,
+) -> tuple[Tensor, tuple[int, int]]:
+    """Read a picture as `read_pixels` does, scaled down to a longer side.
+
+    JPEG is decoded to a half, a quarter or an eighth of its size where that is still large enough: each field of
+    8 × 8 pixels is a sum of cosines, and fewer of them give fewer pixels.
+
+    Args:
+        path: the file.
+        longest: pixels of the longer side; smaller pictures stay, and None leaves all as they are.
+        mode, upright, white, background: as of `read_picture`.
+
+    Returns:
+        The pixels, and (H, W) of the whole picture.
+
+    Example:
+        >>> import tempfile
+        >>> from PIL import Image
+        >>> file = tempfile.mkdtemp() + "/a.jpg"
+        >>> Image.new("RGB", (400, 300)).save(file)
+        >>> pixels, size = read_scaled(file, 100)
+        >>> pixels.shape, size
+        (torch.Size([3, 75, 100]), (300, 400))
+    """
     check_choice(mode, "mode", MODES)
     if not 0 <= background <= 1:
         raise ConfigError.of("background", background, "expected a number from 0 (black) to 1 (white)")
     if white is not None and not white > 0:
         raise ConfigError.of("white", white, "expected a number above 0, or None")
     with opened(path) as image:
+        width, height = image.size
+        if longest is not None:
+            image.draft(None, shrunk_size(height, width, longest)[::-1])
         if upright:
             from PIL import ImageOps
 
+            if _orientation(image) >= 5:
+                width, height = height, width
             ImageOps.exif_transpose(image, in_place=True)
         if image.mode[0] in "IF":
-            return _wide(np.asarray(image), mode, white, path)
-        array = np.asarray(converted(image, mode, background))
-    array = array[None] if array.ndim == 2 else array.transpose(2, 0, 1)
-    return torch.from_numpy(np.array(array, order="C"))  # a copy: Pillow's memory is not writable
+            pixels = _wide(np.asarray(image), mode, white, path)
+        else:
+            array = np.asarray(converted(image, mode, background))
+            array = array[None] if array.ndim == 2 else array.transpose(2, 0, 1)
+            pixels = torch.from_numpy(np.array(array, order="C"))  # a copy: Pillow's memory is not writable
+    return scaled(pixels, shrunk_size(height, width, longest)), (height, width)
 
 
 def read_values(path: str | os.PathLike[str]) -> npt.NDArray[np.int64]:

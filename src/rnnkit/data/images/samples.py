@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from ...errors import check_number, check_whole
 from .boxes import Boxes
 from .masks import Masks
-from .picture_files import Mode, read_pixels
+from .picture_files import Mode, read_scaled
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -74,29 +72,13 @@ class PixelCache:
         self._bytes = 0
 
     def get(self, path: str, mode: Mode) -> Tensor:
-        """Return the pixels of a file as `read_pixels` does, scaled down."""
+        """Return the pixels of a file as `read_scaled` does."""
         found = self._kept.get((path, mode))
         if found is None:
-            found = shrink(read_pixels(path, mode=mode), self.longest)
+            found, _ = read_scaled(path, self.longest, mode=mode)
             size = found.numel() * found.element_size()
             # An epoch reads each picture once, so taking out older ones would leave nothing to be found.
             if self._bytes + size <= self.megabytes * 1e6:
                 self._kept[path, mode] = found
                 self._bytes += size
         return found
-
-
-def shrink(pixels: Tensor, longest: int | None) -> Tensor:
-    """Scale pixels [C, H, W], bytes or floats, down to a longer side; smaller ones stay.
-
-    Example:
-        >>> shrink(torch.zeros(3, 30, 40, dtype=torch.uint8), 20).shape
-        torch.Size([3, 15, 20])
-    """
-    height, width = pixels.shape[-2:]
-    if longest is None or max(height, width) <= longest:
-        return pixels
-    factor = longest / max(height, width)
-    size = (max(round(height * factor), 1), max(round(width * factor), 1))
-    found: Tensor = F.interpolate(pixels[None], size, mode="bilinear", antialias=True)[0]
-    return found if pixels.dtype == torch.uint8 else found.clamp(0, 1)
