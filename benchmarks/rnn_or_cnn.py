@@ -37,6 +37,7 @@ from typing import Any, get_args, get_type_hints
 
 import torch
 
+import rnnkit
 from rnnkit.diagnostics import receptive_field
 from rnnkit.recipes import RECIPES, find
 from rnnkit.runs.settings import override
@@ -88,9 +89,28 @@ def measure(name: str, context: str, seed: int, settings: Sequence[str], epochs:
     row["parameters"] = sum(one.numel() for one in model.parameters())
     row["forward"] = _milliseconds(lambda: _call(model, inputs)) / len(inputs)
     row["both"] = _milliseconds(lambda: _call(model, inputs, backward=True)) / len(inputs)
-    row["field"] = receptive_field(model, _rows(data.inputs, 4)).extent
-    row["streams"] = getattr(model, "carry_problem", "it reads whole pictures") is None
+    few = _rows(data.inputs, 4)
+    if isinstance(model, rnnkit.SequenceClassifier):
+        row["field"] = receptive_field(_Steps(model), few.values).extent
+        row["streams"] = not getattr(model.body, "bidirectional", False)  # what is pooled is kept as means and maxima
+    else:
+        row["field"] = receptive_field(model, few).extent
+        row["streams"] = getattr(model, "carry_problem", "it reads whole pictures") is None
     return row
+
+
+class _Steps(torch.nn.Module):
+    """What a network that pools over time knows at each step."""
+
+    def __init__(self, model: rnnkit.SequenceClassifier) -> None:
+        super().__init__()
+        self.parts = torch.nn.ModuleList([model.front, model.body])
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for part in self.parts:
+            found = part(x)
+            x = found[0] if isinstance(found, tuple) else found
+        return x
 
 
 def _rows(inputs: Any, count: int) -> Any:

@@ -4,6 +4,7 @@ import json
 
 import pytest
 from boxed import write_boxed
+from clips import write_clips
 from masks import write_class_masks
 
 from benchmarks import rnn_or_cnn
@@ -26,6 +27,17 @@ def test_it_measures_the_whole_network_of_pictures(recipe, write, small, context
     assert 0 < row["forward"] < row["both"]
     assert " of " in row["field"]
     assert not row["streams"]
+
+
+@pytest.mark.parametrize("context", ["lstm", "conv", "none"])
+def test_it_measures_what_a_step_of_a_clip_sees(context, tmp_path):
+    (run := tmp_path / "run").mkdir()
+    write_clips(data := tmp_path / "clips", 6)
+    small = "model.size=16,16 model.channels=4 model.strides=2 model.features=8 model.grid=2 model.kernel_size=3"
+    row = rnn_or_cnn.measure("video", context, 0, [f"data.path={data}", *small.split()], 0, run)
+    seen, frames = (int(part) for part in row["field"].partition(" frames")[0].split(" of "))
+    assert seen == {"lstm": frames // 2 + 1, "conv": 4, "none": 2}[context]  # the front sees two
+    assert row["streams"]
 
 
 def test_rows_that_are_there_are_not_run_again(tmp_path, monkeypatch, capsys):

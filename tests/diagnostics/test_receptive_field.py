@@ -35,6 +35,22 @@ def test_lines_count_as_pictures_of_one_channel():
     assert field.rows > 9
 
 
+def test_of_a_clip_the_frames_are_told():
+    layer = torch.nn.Conv3d(2, 3, (3, 1, 5), padding=(1, 0, 2))
+    torch.nn.init.ones_(layer.weight)
+
+    class Middle(torch.nn.Module):
+        def forward(self, x):  # [B, T, C, H, W]
+            return layer(x.transpose(1, 2)).transpose(1, 2)[..., 4, 4]
+
+    field = receptive_field(Middle(), torch.rand(2, 7, 2, 9, 10))
+    assert field.extent == "3 of 7 frames, 1 × 5 of 9 × 10 pixels, 6% of all"
+    assert field.frames.shape == (7,)
+    front = rnnkit.FrameFront(1, (4,), (2,), 8, grid=2)
+    model = rnnkit.SequenceClassifier(rnnkit.GRU(8, 4, batch_first=True), 2, front=front)
+    assert receptive_field(model, torch.rand(2, 5, 1, 16, 16)).extent.startswith("5 of 5 frames, 16 × 16 of")
+
+
 def test_what_is_no_picture_is_refused():
     with pytest.raises(ShapeError, match="expected pictures"):
         receptive_field(torch.nn.Linear(3, 2), torch.rand(4, 3))

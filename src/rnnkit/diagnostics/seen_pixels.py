@@ -1,4 +1,4 @@
-"""Which pixels of a picture an output depends on: the receptive field as the trained network uses it."""
+"""Which pixels of a picture or a clip an output depends on: the receptive field as the trained network uses it."""
 
 from __future__ import annotations
 
@@ -21,10 +21,12 @@ class ReceptiveField:
     """How much an output depends on each pixel.
 
     Attributes:
-        gradient: g [H, W], the mean norm of the gradient of an output by the channels of a pixel.
+        gradient: g [H, W], the mean norm of the gradient of an output by the channels of a pixel; of a clip the mean
+            over its frames.
         rows, columns: of the smallest upright box around the pixels that the output sees.
         share: of all pixels, those that it sees.
         threshold: the share of the largest gradient from which on a pixel is seen.
+        frames: of a clip, [T], the mean of the gradient over the pixels of each frame; None for pictures.
     """
 
     gradient: Tensor
@@ -32,12 +34,16 @@ class ReceptiveField:
     columns: int
     share: float
     threshold: float
+    frames: Tensor | None = None
 
     @property
     def extent(self) -> str:
-        """The box and the share in words."""
+        """The box and the share in words, of a clip also the frames from the first to the last that is seen."""
         height, width = self.gradient.shape
-        return f"{self.rows} × {self.columns} of {height} × {width} pixels, {self.share:.0%} of all"
+        pixels = f"{self.rows} × {self.columns} of {height} × {width} pixels, {self.share:.0%} of all"
+        if self.frames is None:
+            return pixels
+        return f"{_span(self.frames >= self.threshold * self.frames.max())} of {len(self.frames)} frames, {pixels}"
 
     def __repr__(self) -> str:
         return f"ReceptiveField({self.extent})"
@@ -56,7 +62,8 @@ def receptive_field(
 
     Args:
         model: any module over pictures.
-        inputs: pictures [B, C, H, W]; or [B, T, I], such as the columns of a line, which count as [B, 1, T, I].
+        inputs: pictures [B, C, H, W]; clips [B, T, C, H, W]; or [B, T, I], such as the columns of a line, which count
+            as [B, 1, T, I].
         threshold: the share of the largest gradient that counts as seen.
         outputs: at most so many of K are looked at, evenly spread, one backward pass each.
 
@@ -82,26 +89,34 @@ def receptive_field(
         if not isinstance(given, Sequences | Tensor):
             raise ShapeError(f"inputs are a {type(given).__name__}; expected pictures [B, C, H, W]")
         values = given.values if isinstance(given, Sequences) else given
-        if values.dim() not in (3, 4) or not values.is_floating_point():
-            raise ShapeError.of("inputs", list(values.shape), "; expected pictures [B, C, H, W] or steps [B, T, I]")
+        if values.dim() not in (3, 4, 5) or not values.is_floating_point():
+            expected = "; expected pictures [B, C, H, W], clips [B, T, C, H, W] or steps [B, T, I]"
+            raise ShapeError.of("inputs", list(values.shape), expected)
         x = values + torch.zeros_like(values, requires_grad=True)
         y = _middle(output_of(model, x if lengths is None else Sequences(x, lengths)))
         if len(y) != len(x):
             raise ShapeError(f"the model returned {len(y)} rows for {len(x)} pictures; expected the batch first")
-        total = torch.zeros(values.shape[-2:], dtype=torch.float64, device=values.device)
+        frames = values.shape[1] if values.dim() == 5 else 1
+        total = torch.zeros(frames, *values.shape[-2:], dtype=torch.float64, device=values.device)
         places = torch.linspace(0, y.shape[1] - 1, min(outputs, y.shape[1])).round().long().tolist()
         for place in places:
             # Pictures do not influence each other: the gradient of their sum is the gradient of each.
             (gradient,) = torch.autograd.grad(y[:, place].sum(), x, retain_graph=True, allow_unused=True)
             if gradient is not None:
-                channels = gradient[:, None] if gradient.dim() == 3 else gradient
-                total += torch.linalg.vector_norm(channels.double(), dim=1).mean(0)
-    mean = (total / len(places)).cpu()
+                channels = gradient.reshape(len(x), frames, -1, *values.shape[-2:])
+                total += torch.linalg.vector_norm(channels.double(), dim=2).mean(0)
+    each = (total / len(places)).cpu()
+    mean = each.mean(0)
     seen = (mean >= threshold * mean.max()) & (mean > 0)
-    rows, columns = (
-        int(line[-1] - line[0]) + 1 if len(line := seen.any(axis).nonzero()[:, 0]) else 0 for axis in (1, 0)
-    )
-    return ReceptiveField(mean.float(), rows, columns, float(seen.double().mean()), threshold)
+    rows, columns = (_span(seen.any(axis)) for axis in (1, 0))
+    over_time = each.mean((1, 2)).float() if values.dim() == 5 else None
+    return ReceptiveField(mean.float(), rows, columns, float(seen.double().mean()), threshold, over_time)
+
+
+def _span(seen: Tensor) -> int:
+    """How many there are from the first that is seen to the last."""
+    places = seen.nonzero()[:, 0]
+    return int(places[-1] - places[0]) + 1 if len(places) else 0
 
 
 def _middle(y: Tensor) -> Tensor:

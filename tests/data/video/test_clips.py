@@ -271,8 +271,12 @@ def test_without_pyav_the_extra_is_named(tmp_path, monkeypatch):
 
 
 def test_a_written_animation_has_all_frames_also_where_they_are_alike(tmp_path):
-    write_gif(torch.zeros(5, 1, 16, 16), tmp_path / "a.gif")
-    assert clip_info(tmp_path / "a.gif").frames in (1, 5)
+    for channels in (1, 3):
+        frames = torch.zeros(5, channels, 16, 20, dtype=torch.uint8)
+        frames[2:, :, 3:6] = 200
+        write_gif(frames, tmp_path / "a.gif", rate=5)
+        assert clip_info(tmp_path / "a.gif").rate == 5
+        assert torch.equal(read_clip(tmp_path / "a.gif", mode="RGB"), frames.expand(-1, 3, -1, -1))
     with pytest.raises(DataError, match="no frame arrived"):
         write_gif([], tmp_path / "b.gif")
     with pytest.raises(DataError, match=r"\[2, 4, 4\] arrived"):

@@ -38,7 +38,7 @@ def write_png(frame: Tensor, path: str | os.PathLike[str]) -> None:
 
 
 def write_gif(frames: Tensor | Sequence[Tensor], path: str | os.PathLike[str], *, rate: float = 10.0) -> None:
-    """Write an animated GIF, which is shown again and again.
+    """Write an animated GIF, which is shown again and again; equal frames stay frames of their own.
 
     Args:
         frames: [T, C, H, W], uint8 or float in [0, 1].
@@ -60,16 +60,17 @@ def write_gif(frames: Tensor | Sequence[Tensor], path: str | os.PathLike[str], *
     images = [_image(frame) for frame in frames]
     if not images:
         raise DataError("no frame arrived; expected at least one")
-    with replacing(path) as temporary:
-        images[0].save(
-            temporary,
-            format="GIF",
-            save_all=True,
-            append_images=images[1:],
-            duration=max(20, round(1000 / rate)),
-            loop=0,
-            disposal=2,
-        )
+    from PIL import GifImagePlugin, Image
+
+    # Pillow's `save` joins equal frames to one that is shown for longer, so that fewer would be read.
+    indexed = [image.convert("P", palette=Image.Palette.ADAPTIVE) for image in images]
+    header, _ = GifImagePlugin.getheader(indexed[0].copy(), info={"loop": 0})
+    duration = max(20, round(1000 / rate))
+    with replacing(path) as temporary, open(temporary, "wb") as file:
+        file.writelines(header)
+        for image in indexed:
+            file.writelines(GifImagePlugin.getdata(image, duration=duration, include_color_table=True))
+        file.write(b";")
 
 
 def _image(frame: Tensor) -> Image:
