@@ -1,12 +1,13 @@
 """Sets of clips whose classes need a near or a far look back: `python -m benchmarks.made_clips TASK FOLDER`.
 
-A clip has 16 or 20 frames of 32 × 32 black pixels with pictures of digits at half their size, 14 × 14: in the training
+A clip has 16 or 28 frames of 32 × 32 black pixels with pictures of digits at half their size, 14 × 14: in the training
 part of MNIST's training images, in the test part of its test images.
 
 - `direction`: a digit moves by a pixel a frame, along a row, a column, or both, in 16 frames; the class is which
   of the eight ways. Two frames tell it.
-- `order`: a 0 and a 1 are shown for two frames each, anywhere, with six black frames or more before the first one and
-  in between. The class is which of them comes first. No six frames tell it: either comes first in half of the clips.
+- `order`: a 0 and a 1 are shown for two frames each, anywhere, with six black frames or more before them, in between,
+  and behind them. The class is which of them comes first. Either does in half of the clips, so that no six frames tell
+  it: they hold one of the two, and neither the beginning nor the end.
 
 The clips are animated GIFs in a folder a class, as `rnnkit train video FOLDER` reads them.
 """
@@ -24,9 +25,9 @@ from torch import Tensor
 from rnnkit.data import mnist
 from rnnkit.data.video import write_gif
 
-FRAMES, SIZE, DIGIT = 20, 32, 14
+FRAMES, SIZE, DIGIT = 28, 32, 14
 MOVES = 16  # frames of a digit that moves
-SHOWN, BLACK = 2, 6  # frames of a digit that stands, and of nothing before it, at least
+SHOWN, BLACK = 2, 6  # frames of a digit that stands, and of nothing before and behind it, at least
 DIRECTIONS = ("down", "down_right", "right", "up_right", "up", "up_left", "left", "down_left")
 
 
@@ -56,8 +57,9 @@ def direction(images: Tensor, labels: Tensor, random: np.random.Generator) -> tu
 
 def order(images: Tensor, labels: Tensor, random: np.random.Generator) -> tuple[str, Tensor]:
     """Make a clip in which a 0 comes before a 1, or behind it; arguments and results are those of `direction`."""
-    first = int(random.integers(BLACK, FRAMES - 2 * SHOWN - BLACK + 1))
-    second = int(random.integers(first + SHOWN + BLACK, FRAMES - SHOWN + 1))
+    last = FRAMES - SHOWN - BLACK
+    first = int(random.integers(BLACK, last - SHOWN - BLACK + 1))
+    second = int(random.integers(first + SHOWN + BLACK, last + 1))
     early = int(random.integers(2))
     frames = torch.zeros(FRAMES, 1, SIZE, SIZE, dtype=torch.uint8)
     for begin, digit in ((first, early), (second, 1 - early)):
