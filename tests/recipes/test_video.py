@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 
 import numpy as np
 import pytest
@@ -14,14 +15,14 @@ from rnnkit.errors import DataError
 from rnnkit.recipes import find
 from rnnkit.recipes.video_data import equal_clips
 from rnnkit.recipes.video_network import build, channels_of_equal_size
-from rnnkit.runs.settings import override
+from rnnkit.runs.settings import override, restore
 from rnnkit.tasks.video import load_clip_classifier
 from rnnkit.tasks.video_batches import HeldClips
 from rnnkit.tasks.video_settings import ClipNetwork
 
 SMALL = (
     "model.size=16,16 model.channels=4,8 model.strides=2,2 model.features=16 model.hidden_size=16 model.dropout=0 "
-    "model.front_dropout=0 model.colour=false fit.batch_size=8 fit.lr=0.01 fit.average=none fit.epochs=8 "
+    "model.front_dropout=0 model.colour=false fit.batch_size=8 fit.lr=0.01 fit.average=none fit.epochs=16 "
     "augment.shift=0 device=cpu"
 )
 
@@ -137,7 +138,7 @@ def test_every_context_streams(context, pooling):
     network = ClipNetwork(
         context=context, pooling=pooling, size=(8, 8), channels=(4,), strides=(2,), features=8, hidden_size=6, grid=2
     )
-    classifier = ClipClassifier(build(network, ("a", "b")), (8, 8))
+    classifier = ClipClassifier(build(network, ("a", "b"), 6), (8, 8))
     clip = torch.randint(256, (6, 3, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     stream = classifier.stream()
     for frame in clip:
@@ -147,10 +148,26 @@ def test_every_context_streams(context, pooling):
     )
 
 
+@pytest.mark.parametrize("context", ["lstm", "gru"])
+def test_the_gates_of_a_new_network_remember_a_clip_and_those_of_an_older_run_stay(context):
+    found = {}
+    for chrono in (True, False):
+        network = ClipNetwork(context=context, chrono=chrono, num_layers=2, features=8, hidden_size=64)
+        body = build(network, ("a", "b"), 30).body
+        found[chrono] = [body.bias_ih_l0[64:128], body.bias_ih_l1[64:128]]  # f of an LSTM, z of a GRU
+    for bias in found[True]:
+        assert bias.min() >= 0
+        assert math.log(15) < bias.max() <= math.log(29)
+    assert all(bias.abs().max() < 0.2 for bias in found[False])
+    recipe = find("video")()
+    assert recipe.model.chrono
+    assert not restore(recipe, {"seed": 3}).model.chrono
+
+
 def test_convolutions_have_as_many_parameters_as_the_recurrence():
     sizes = {}
     for context in ("lstm", "conv"):
-        model = build(ClipNetwork(context=context, features=32, hidden_size=32, kernel_size=3), ("a", "b", "c"))
+        model = build(ClipNetwork(context=context, features=32, hidden_size=32, kernel_size=3), ("a", "b", "c"), 16)
         sizes[context] = sum(one.numel() for one in model.parameters())
     assert abs(sizes["conv"] / sizes["lstm"] - 1) < 0.02
     assert channels_of_equal_size(ClipNetwork(), 3) > 96

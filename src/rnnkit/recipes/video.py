@@ -44,6 +44,8 @@ class Video(ClipRecipe):
         device: where to compute: auto, cpu, cuda, cuda:1, mps.
     """
 
+    before: ClassVar[dict[str, Any]] = {"model.chrono": False}
+
     model: ClipNetwork = field(default_factory=ClipNetwork)
     augment: ClipAugmentation = field(default_factory=ClipAugmentation)
     fit: ClipFit = field(default_factory=ClipFit)
@@ -89,7 +91,7 @@ class Video(ClipRecipe):
 
         torch.manual_seed(self.seed)
         size = (self.model.size[0], self.model.size[1])
-        model = build(self.model, classes)
+        model = build(self.model, classes, self.data.frames)
         return ClipClassifier(model, size, fit=self.model.fit, frames=self.data.frames, every=self.data.every)
 
     def classifier(self, folder: Path) -> ClipClassifier:

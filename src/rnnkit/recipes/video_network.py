@@ -12,12 +12,13 @@ if TYPE_CHECKING:
     from rnnkit.tasks.video_settings import ClipFit, ClipNetwork
 
 
-def build(settings: ClipNetwork, classes: tuple[str, ...]) -> rnnkit.SequenceClassifier:
+def build(settings: ClipNetwork, classes: tuple[str, ...], frames: int) -> rnnkit.SequenceClassifier:
     """Return the network with fresh weights.
 
     Args:
         settings: of it.
         classes: their names.
+        frames: of a clip, at most.
     """
     import torch
 
@@ -44,7 +45,9 @@ def build(settings: ClipNetwork, classes: tuple[str, ...]) -> rnnkit.SequenceCla
             dropout=settings.dropout if layers > 1 else 0.0,
         )
     else:
-        body = _recurrence(settings)
+        body = layer = _recurrence(settings)
+        if settings.chrono:
+            rnnkit.chrono_(layer, max(frames, 3))
     return rnnkit.SequenceClassifier(
         body, list(classes), pooling=settings.pooling, dropout=settings.dropout, front=front
     )

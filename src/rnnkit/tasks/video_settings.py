@@ -19,6 +19,8 @@ class ClipNetwork(Settings):
             parameters as that LSTM (conv), or nothing (none), where only the pooling does.
         hidden_size: units of a recurrent layer.
         num_layers: recurrent layers, one above the other, or layers of convolutions.
+        chrono: whether the gates of a recurrence start so that units forget over 2 to `data.frames` frames
+            (:func:`rnnkit.chrono_`), in place of about two.
         kernel_size: frames of a kernel of conv.
         pooling: what of the outputs over time the head sees; concat is last, max and mean side by side. All can stream.
         size: height and width that frames are scaled to.
@@ -39,6 +41,7 @@ class ClipNetwork(Settings):
     context: Literal["lstm", "gru", "conv", "none"] = "lstm"
     hidden_size: Count = 96
     num_layers: Count = 1
+    chrono: bool = True
     kernel_size: Count = 5
     pooling: Literal["mean", "last", "max", "concat"] = "mean"
     size: tuple[int, ...] = (64, 64)
