@@ -6,8 +6,8 @@ part of MNIST's training images, in the test part of its test images.
 - `direction`: a digit moves by a pixel a frame, along a row, a column, or both, in 16 frames; the class is which
   of the eight ways. Two frames tell it.
 - `order`: a 0 and a 1 are shown for two frames each, anywhere, with six black frames or more before them, in between,
-  and behind them. The class is which of them comes first. Either does in half of the clips, so that no six frames tell
-  it: they hold one of the two, and neither the beginning nor the end.
+  and behind them. The class is which of them comes first, drawn alike. So no six frames that follow each other tell it:
+  they hold one of the two, and neither the beginning nor the end. With `data.frames=28` the network sees them all.
 
 The clips are animated GIFs in a folder a class, as `rnnkit train video FOLDER` reads them.
 """

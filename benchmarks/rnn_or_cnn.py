@@ -91,7 +91,8 @@ def measure(name: str, context: str, seed: int, settings: Sequence[str], epochs:
     row["both"] = _milliseconds(lambda: _call(model, inputs, backward=True)) / len(inputs)
     few = _rows(data.inputs, 4)
     if isinstance(model, rnnkit.SequenceClassifier):
-        row["field"] = receptive_field(_Steps(model), few.values).extent
+        least = int(few.lengths.min())  # padding is no frame
+        row["field"] = receptive_field(_Steps(model), few.values[:, :least]).extent
         row["streams"] = not getattr(model.body, "bidirectional", False)  # what is pooled is kept as means and maxima
     else:
         row["field"] = receptive_field(model, few).extent

@@ -43,7 +43,7 @@ class ReceptiveField:
         pixels = f"{self.rows} × {self.columns} of {height} × {width} pixels, {self.share:.0%} of all"
         if self.frames is None:
             return pixels
-        return f"{_span(self.frames >= self.threshold * self.frames.max())} of {len(self.frames)} frames, {pixels}"
+        return f"{_span(_seen(self.frames, self.threshold))} of {len(self.frames)} frames, {pixels}"
 
     def __repr__(self) -> str:
         return f"ReceptiveField({self.extent})"
@@ -107,10 +107,15 @@ def receptive_field(
                 total += torch.linalg.vector_norm(channels.double(), dim=2).mean(0)
     each = (total / len(places)).cpu()
     mean = each.mean(0)
-    seen = (mean >= threshold * mean.max()) & (mean > 0)
+    seen = _seen(mean, threshold)
     rows, columns = (_span(seen.any(axis)) for axis in (1, 0))
     over_time = each.mean((1, 2)).float() if values.dim() == 5 else None
     return ReceptiveField(mean.float(), rows, columns, float(seen.double().mean()), threshold, over_time)
+
+
+def _seen(gradient: Tensor, threshold: float) -> Tensor:
+    """Where a gradient is above 0, and at least a share of its largest value."""
+    return (gradient >= threshold * gradient.max()) & (gradient > 0)
 
 
 def _span(seen: Tensor) -> int:

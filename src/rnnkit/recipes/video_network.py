@@ -31,7 +31,7 @@ def build(settings: ClipNetwork, classes: tuple[str, ...], frames: int) -> rnnki
         differences=settings.differences,
         dropout=settings.front_dropout,
     )
-    body: torch.nn.Module
+    body: Any
     if settings.context == "none":
         body = torch.nn.Identity()
     elif settings.context == "conv":
@@ -45,9 +45,9 @@ def build(settings: ClipNetwork, classes: tuple[str, ...], frames: int) -> rnnki
             dropout=settings.dropout if layers > 1 else 0.0,
         )
     else:
-        body = layer = _recurrence(settings)
+        body = _recurrence(settings)
         if settings.chrono:
-            rnnkit.chrono_(layer, max(frames, 3))
+            rnnkit.chrono_(body, max(frames, 3))
     return rnnkit.SequenceClassifier(
         body, list(classes), pooling=settings.pooling, dropout=settings.dropout, front=front
     )

@@ -198,18 +198,36 @@ def test_a_picture_is_read_scaled_down_as_it_is_scaled_once_read(tmp_path, name,
     assert difference.max() < 12
 
 
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+@pytest.mark.parametrize(("size", "longest"), [((249, 321), 40), ((303, 410), 100), ((641, 641), 320), ((65, 81), 20)])
+def test_things_of_a_jpeg_stay_at_their_places(tmp_path, orientation, size, longest):
+    array = np.zeros(size, np.uint8)
+    height, width = size
+    array[height * 3 // 4 : height * 15 // 16, width * 3 // 4 : width * 15 // 16] = 255
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    file = saved(tmp_path, array, "a.jpg", quality=95, exif=exif)
+    places = []
+    for pixels in (read_pixels(file, mode="L"), read_scaled(file, longest, mode="L")[0]):
+        weights = (pixels[0].float() - 20).clamp(min=0)
+        middles = [(torch.arange(n) + 0.5) / n for n in weights.shape]
+        places.append([float((weights.sum(1 - axis) * middles[axis]).sum() / weights.sum()) for axis in (0, 1)])
+    assert places[1] == pytest.approx(places[0], abs=0.004)
+
+
 def test_a_jpeg_is_decoded_at_a_fraction_of_its_size(tmp_path, monkeypatch):
     decoded = []
-    original = Image.Image.convert
+    original = Image.Image.resize
 
-    def convert(image, *mode):
+    def resize(image, *arguments, **options):
+        image.load()
         decoded.append(image.size)
-        return original(image, *mode)
+        return original(image, *arguments, **options)
 
-    monkeypatch.setattr(Image.Image, "convert", convert)
+    monkeypatch.setattr(Image.Image, "resize", resize)
     file = saved(tmp_path, np.zeros((300, 401), np.uint8), "a.jpg")
     assert read_scaled(file, 100)[0].shape == (3, 75, 100)
-    assert set(decoded) == {(101, 75)}
+    assert decoded == [(101, 75)]
 
 
 def test_16_bits_and_small_pictures_are_scaled_too(tmp_path):

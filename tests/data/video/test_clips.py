@@ -277,6 +277,8 @@ def test_a_written_animation_has_all_frames_also_where_they_are_alike(tmp_path):
         write_gif(frames, tmp_path / "a.gif", rate=5)
         assert clip_info(tmp_path / "a.gif").rate == 5
         assert torch.equal(read_clip(tmp_path / "a.gif", mode="RGB"), frames.expand(-1, 3, -1, -1))
+    with pytest.raises(ConfigError, match=r"rate=0\.001"):
+        write_gif(torch.zeros(2, 1, 4, 4), tmp_path / "b.gif", rate=0.001)
     with pytest.raises(DataError, match="no frame arrived"):
         write_gif([], tmp_path / "b.gif")
     with pytest.raises(DataError, match=r"\[2, 4, 4\] arrived"):

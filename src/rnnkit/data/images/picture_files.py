@@ -190,7 +190,8 @@ def read_scaled(
     """Read a picture as `read_pixels` does, scaled down to a longer side.
 
     JPEG is decoded to a half, a quarter or an eighth of its size where that is still large enough: each field of
-    8 × 8 pixels is a sum of cosines, and fewer of them give fewer pixels.
+    8 × 8 pixels is a sum of cosines, and fewer of them give fewer pixels. Patterns that are too fine for the fewer
+    pixels come out a little different so.
 
     Args:
         path: the file.
@@ -216,13 +217,12 @@ def read_scaled(
         raise ConfigError.of("white", white, "expected a number above 0, or None")
     with opened(path) as image:
         width, height = image.size
+        turned = upright and _orientation(image) >= 5
         if longest is not None:
-            image.draft(None, shrunk_size(height, width, longest)[::-1])
+            image = _drafted(image, shrunk_size(height, width, longest)[::-1])
         if upright:
             from PIL import ImageOps
 
-            if _orientation(image) >= 5:
-                width, height = height, width
             ImageOps.exif_transpose(image, in_place=True)
         if image.mode[0] in "IF":
             pixels = _wide(np.asarray(image), mode, white, path)
@@ -230,7 +230,17 @@ def read_scaled(
             array = np.asarray(converted(image, mode, background))
             array = array[None] if array.ndim == 2 else array.transpose(2, 0, 1)
             pixels = torch.from_numpy(np.array(array, order="C"))  # a copy: Pillow's memory is not writable
-    return scaled(pixels, shrunk_size(height, width, longest)), (height, width)
+    size = (width, height) if turned else (height, width)
+    return scaled(pixels, shrunk_size(*size, longest)), size
+
+
+def _drafted(image: Image, size: tuple[int, int]) -> Image:
+    """Return an image of a format that is decoded at a fraction of its size scaled to (W, H), others as they are."""
+    from PIL import Image as images
+
+    drafted = image.draft(None, size)
+    # The sides of the fraction are rounded up: only a box of it is the picture.
+    return image if drafted is None else image.resize(size, images.Resampling.BILINEAR, box=drafted[1])
 
 
 def read_values(path: str | os.PathLike[str]) -> npt.NDArray[np.int64]:

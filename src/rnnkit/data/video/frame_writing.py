@@ -43,10 +43,10 @@ def write_gif(frames: Tensor | Sequence[Tensor], path: str | os.PathLike[str], *
     Args:
         frames: [T, C, H, W], uint8 or float in [0, 1].
         path: the file.
-        rate: frames a second.
+        rate: frames a second, at least 0.002; a frame of GIF lasts 655.35 seconds at most.
 
     Raises:
-        DataError: no frame, or another shape. ConfigError: a rate of 0 or less.
+        DataError: no frame, or another shape. ConfigError: a lower rate.
 
     Example:
         >>> import tempfile
@@ -56,7 +56,7 @@ def write_gif(frames: Tensor | Sequence[Tensor], path: str | os.PathLike[str], *
         >>> clip_info(file).frames
         5
     """
-    check_number(rate, "rate", above=0)
+    check_number(rate, "rate", least=0.002)
     images = [_image(frame) for frame in frames]
     if not images:
         raise DataError("no frame arrived; expected at least one")
