@@ -29,6 +29,7 @@ class Sample:
         size: (H, W) of the picture before it was resized: as it lies in its file, or as it was cut.
 
     Example:
+        >>> import torch
         >>> Sample(torch.zeros(3, 30, 40), Boxes.of([[1, 2, 9, 9]]), label=1)
         Sample(image [3, 30, 40], boxes Boxes(1 of 1 classes), label 1)
     """
